@@ -1,0 +1,1 @@
+"""consentflow: durable, provable privacy notices and double opt-ins for registered leads."""

@@ -1,0 +1,1 @@
+"""The HTTP API: thin doors to the operations."""

@@ -1,0 +1,98 @@
+"""The application: API, pages, health, in one ASGI app."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import version
+from importlib.resources import files
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from consentflow.api import events, health, problems, registrations
+from consentflow.api.limits import BodyLimits
+from consentflow.domain.clock import SystemClock
+from consentflow.logs import set_up_logging
+from consentflow.pages import lead
+from consentflow.pages.render import PageRenderer
+from consentflow.runtime import Parts
+from consentflow.settings import Settings, read_settings
+from consentflow.signals import until_stopped
+
+DESCRIPTION = """\
+Takes registrations of leads by partners and sees to it that each lead is asked, told or left alone as the law of
+its country wants. Errors are problem documents (RFC 9457) with a stable `code`. Times are RFC 3339, UTC.
+"""
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """Builds the application; it connects to nothing before it is asked something."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await parts.database.close()
+
+    app = FastAPI(
+        title="consentflow",
+        version=version("consentflow"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        responses=problems.RESPONSES,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.parts = parts
+    app.state.pages = PageRenderer()
+    problems.install(app)
+    app.add_middleware(BodyLimits)
+    app.include_router(registrations.router)
+    app.include_router(events.router)
+    app.include_router(health.router)
+    app.include_router(lead.router)
+    app.mount("/assets", StaticFiles(directory=str(files("consentflow.templates") / "assets")), name="assets")
+    return app
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals alone; whoever runs it says when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+    """Serves on a listening socket until the block ends, then lets requests in flight finish.
+
+    Paths are not logged, since they hold tokens.
+    """
+    config = uvicorn.Config(
+        app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=20, lifespan="on"
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    while not server.started and not task.done():
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def run(settings: Settings) -> None:
+    """The API process: serves until it is told to stop. Needs no database to start, only to accept."""
+    with socket.create_server((settings.host, settings.port), backlog=2048) as listener:
+        async with serving(create_app(Parts(settings, SystemClock())), listener):
+            await until_stopped()
+
+
+def main() -> None:
+    """Runs the API from the environment's settings."""
+    settings = read_settings()
+    set_up_logging(settings.log_format)
+    asyncio.run(run(settings))

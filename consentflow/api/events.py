@@ -1,0 +1,73 @@
+"""Events from the vendor's site."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from consentflow.api.auth import requires
+from consentflow.api.problems import FieldError, field_errors, problem
+from consentflow.domain.errors import InvalidInput
+from consentflow.domain.events import MOST_PER_BATCH, CloudEvent, as_list
+from consentflow.operations.consent import Consent
+from consentflow.operations.keys import Role
+
+router = APIRouter(prefix="/v1", tags=["events"])
+
+_SINGLE = "application/cloudevents+json"
+_BATCH = "application/cloudevents-batch+json"
+_EVENT = CloudEvent.model_json_schema()
+_batch = TypeAdapter(list[CloudEvent])
+
+
+class CountsOut(BaseModel):
+    """What became of the events: taken up, seen before, or matching nothing."""
+
+    accepted: int
+    duplicate: int
+    unmatched: int
+
+
+def _consent(request: Request) -> Consent:
+    operations: Consent = request.app.state.parts.consent
+    return operations
+
+
+@router.post(
+    "/events",
+    status_code=202,
+    response_model=CountsOut,
+    dependencies=[Depends(requires(Role.TRACKER))],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                _SINGLE: {"schema": _EVENT},
+                _BATCH: {"schema": {"type": "array", "maxItems": MOST_PER_BATCH, "items": _EVENT}},
+            },
+        }
+    },
+)
+async def record(request: Request, operations: Annotated[Consent, Depends(_consent)]) -> CountsOut | JSONResponse:
+    """Takes CloudEvents 1.0 in structured JSON, one or a batch; repeats by ``source`` and ``id`` are ignored."""
+    try:
+        body: object = from_json(await request.body())
+    except ValueError:
+        return problem(HTTPStatus.BAD_REQUEST, "malformed_json", "The body is not JSON.")
+    members = as_list(body)
+    if len(members) > MOST_PER_BATCH:
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many", f"At most {MOST_PER_BATCH} events at once.")
+    try:
+        events = _batch.validate_python(members)
+        counts = await operations.record_events(events)
+    except ValidationError as error:
+        fields = field_errors(error.errors(include_url=False, include_input=False), skip=0 if members is body else 1)
+        return problem(HTTPStatus.BAD_REQUEST, "malformed_event", errors=fields)
+    except InvalidInput as error:
+        pointer = error.pointer if members is body else error.pointer.removeprefix("/0")
+        fields = [FieldError(pointer=pointer, code=error.code, detail=error.reason)]
+        return problem(HTTPStatus.BAD_REQUEST, "malformed_event", errors=fields)
+    return CountsOut(accepted=counts.accepted, duplicate=counts.duplicate, unmatched=counts.unmatched)

@@ -1,0 +1,41 @@
+"""``consentflow dev``: starts the stack and says what can be done with it."""
+
+import logging
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from consentflow.dev.sample import register_samples
+from consentflow.dev.stack import Stack, stack
+from consentflow.logs import set_up_logging
+from consentflow.signals import until_stopped
+
+
+async def run(folder: Path, port: int, *, sample: bool, time_skipping: bool) -> None:
+    """Runs the stack until SIGINT or SIGTERM."""
+    set_up_logging("console", logging.WARNING)
+    out = Console(highlight=False, soft_wrap=True)
+    out.print("Starting Postgres, Temporal, mail sink, API and worker …")
+    async with stack(folder, port, time_skipping=time_skipping) as running:
+        if sample:
+            await register_samples(running.parts.registrations)
+        out.print(_welcome(running, folder))
+        await until_stopped()
+        out.print("Stopping; the data stays.")
+
+
+def _welcome(running: Stack, folder: Path) -> str:
+    info = running.info
+    lines = [
+        "",
+        "[bold]consentflow is running.[/bold]",
+        f"  API and its documentation  {info['api']}/docs",
+        f"  Mailbox                    {info['api']}/dev/mailbox",
+    ]
+    if info["temporal_ui"]:
+        lines.append(f"  Workflows (Temporal's UI)  {info['temporal_ui']}/namespaces/default/workflows")
+    else:
+        lines.append(f"  Move the clock             POST {info['api']}/dev/clock " + '{"advance": "P30D"}')
+    lines += [f"  Keys and addresses         {escape(str(folder / 'dev.json'))}", "", "Ctrl-C stops it."]
+    return "\n".join(lines)

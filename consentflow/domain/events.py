@@ -1,0 +1,45 @@
+"""Events from the vendor's site: CloudEvents 1.0, structured JSON, single or batch."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from consentflow.domain.intake import Address, Instant
+
+MOST_PER_BATCH = 1000
+
+Attribute = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class EventData(BaseModel):
+    """What an event tells. Members we do not know are the sender's own business and are not kept."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    email: Address | None = None
+    domain: Annotated[str | None, Field(max_length=300)] = None
+    occurred_at: Instant | None = None
+
+
+class CloudEvent(BaseModel):
+    """The context attributes that CloudEvents 1.0 requires, and the data. Extension attributes are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    specversion: Annotated[str, Field(pattern=r"^1\.0$")]
+    id: Attribute
+    source: Attribute
+    type: Attribute
+    time: Instant | None = None
+    data: EventData = EventData()
+
+    @property
+    def occurred_at(self) -> datetime | None:
+        """When it happened: by the data, else by the envelope."""
+        return self.data.occurred_at or self.time
+
+
+def as_list(body: object) -> list[object]:
+    """One event or a batch, as a batch."""
+    return body if isinstance(body, list) else [body]

@@ -1,0 +1,109 @@
+"""What a mail to a lead may say, as types.
+
+A letter's context holds the contact, the company, the controller, links and dates. The partner, the person who
+registered and the registration's id are not in it, so no template can tell them (GDPR Art. 14(2)(f) asks for the
+source's category here; the source itself comes out only through a data-source request).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """The languages that letters and pages are written in."""
+
+    GERMAN = "de"
+    FRENCH = "fr"
+    ITALIAN = "it"
+    ENGLISH = "en"
+    PORTUGUESE = "pt"
+    SPANISH = "es"
+
+
+class LetterKind(StrEnum):
+    """The mails a lead can get because of a registration."""
+
+    DOUBLE_OPT_IN = "double_opt_in"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """The vendor that runs the service and answers for the data (GDPR Art. 4(7))."""
+
+    name: str
+    address: str
+    email: str
+    dpo_email: str
+    privacy_policy_url: str
+    privacy_policy_version: str
+    supervisory_authority: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The contact a letter is addressed to. ``address`` has its domain as A-labels."""
+
+    address: str
+    given_name: str | None
+    family_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeadLinks:
+    """Opaque links, absolute, at most 60 characters each. ``confirm`` is there for the double opt-in only."""
+
+    unsubscribe: str
+    confirm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeadLetter:
+    """Everything the templates of a letter to a lead can see.
+
+    Args:
+        kind: Which letter.
+        language: The language it is written in.
+        recipient: Whom it is addressed to.
+        company: The company's name as registered, else its domain; None when neither is known.
+        controller: Who writes.
+        links: The links it carries.
+        written_at: When it is written, UTC; becomes the Date header.
+        answer_until: Until when the question of a double opt-in stays open, UTC; None for a notice.
+    """
+
+    kind: LetterKind
+    language: Language
+    recipient: Recipient
+    company: str | None
+    controller: Controller
+    links: LeadLinks
+    written_at: datetime
+    answer_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenMail:
+    """A mail as it leaves: the bytes are made once and every attempt sends exactly these.
+
+    Args:
+        message_id: With angle brackets; derived from the mail's key, so that every attempt carries the same.
+        envelope_from: Reverse path.
+        envelope_to: Forward path.
+        content: The whole RFC 5322 message, CRLF line ends.
+        language: The language it is written in.
+        text_version: Hash (SHA-256, hex) of the wording before anything personal was filled in: evidence of what was asked.
+    """
+
+    message_id: str
+    envelope_from: str
+    envelope_to: str
+    content: bytes
+    language: Language
+    text_version: str
+
+
+Compose = Callable[[LeadLetter, str], FrozenMail]
+"""Renders and freezes a letter under a stable mail key; pure, so it may run inside a transaction."""

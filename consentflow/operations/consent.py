@@ -1,0 +1,168 @@
+"""What a contact does that matters to the law: consent events, the confirmation, the objection."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consentflow.domain.addresses import Subject, read_mailbox, subject_of
+from consentflow.domain.clock import Clock
+from consentflow.domain.consent import FACT_OF_EVENT, Fact, Record
+from consentflow.domain.errors import InvalidInput
+from consentflow.domain.events import CloudEvent
+from consentflow.domain.intake import CLOCK_SKEW
+from consentflow.domain.letters import Language
+from consentflow.domain.policy import Policy
+from consentflow.domain.registrations import State
+from consentflow.domain.secrets import derive_key, hash_token
+from consentflow.operations.weighing import Weighing
+from consentflow.storage import contacts, facts, ledger, questions, tokens
+from consentflow.storage.pool import Connection, Database
+from consentflow.storage.tokens import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of a batch of events."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    unmatched: int = 0
+
+
+class LinkState(StrEnum):
+    """What following a link leads to."""
+
+    OPEN = "open"
+    """The button can be pressed."""
+    DONE = "done"
+    """It has been pressed; pressing again is friendly and changes nothing."""
+    UNUSABLE = "unusable"
+    """Unknown, expired or overtaken; tells nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link in a mail, looked up. ``language`` is the mail's, None when the link is unknown."""
+
+    state: LinkState
+    language: Language | None = None
+
+
+class Consent:
+    """The operations on what contacts say and do."""
+
+    def __init__(self, database: Database, clock: Clock, policy: Policy, secret: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+        self._subject_key = derive_key(secret, "subject")
+
+    async def record_events(self, events: Sequence[CloudEvent]) -> Counts:
+        """Puts consent events on record, each once by source and id, and weighs the subjects' registrations again.
+
+        Events may come before the registration, late, twice and out of order. Types that concern no contact, and
+        consent events without an address, match nothing.
+
+        Raises:
+            InvalidInput: One claims to have happened in the future; nothing of the batch is kept.
+            StorageUnavailable: Nothing was kept.
+        """
+        now = self._clock.now()
+        for index, event in enumerate(events):
+            if event.occurred_at and event.occurred_at > now + CLOCK_SKEW:
+                raise InvalidInput(f"/{index}/time", "in_the_future", "lies in the future")
+        told: dict[Subject, list[tuple[CloudEvent, Fact]]] = {}
+        unmatched = 0
+        for event in events:
+            fact = FACT_OF_EVENT.get(event.type)
+            if fact is None or event.data.email is None:
+                unmatched += 1
+            else:
+                subject = subject_of(read_mailbox(event.data.email), self._subject_key)
+                told.setdefault(subject, []).append((event, fact))
+        accepted = duplicate = 0
+        async with self._database.transaction() as connection:
+            for subject, happened in sorted(told.items()):  # one order of locks for every batch
+                weighing = await Weighing.of(connection, self._policy, subject, now)
+                news = 0
+                for event, fact in happened:
+                    if not await facts.first_seen(connection, event.source, event.id, event.type, now):
+                        duplicate += 1
+                        continue
+                    news += 1
+                    await weighing.record(fact, event.occurred_at or now)
+                    await ledger.append(connection, now, "consent_event", {"fact": fact.value}, subject=subject)
+                accepted += news
+                if news:
+                    await weighing.reconsider()
+                    await _forget_if_suppressed(weighing)
+        return Counts(accepted, duplicate, unmatched)
+
+    async def look_up(self, purpose: str, token: str) -> Link:
+        """What a link leads to; changes nothing."""
+        async with self._database.transaction() as connection:
+            return await self._look_up(connection, purpose, token)
+
+    async def confirm(self, token: str) -> Link:
+        """The button of a double opt-in was pressed: the evidence of consent (GDPR Art. 7(1), BGH I ZR 164/09).
+
+        Every registration that shares the question is confirmed. Pressing again, or at the same time, changes
+        nothing more.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            found = await tokens.find(connection, hash_token(token), "confirm")
+            if found is None or found.question_id is None:
+                return Link(LinkState.UNUSABLE)
+            weighing = await Weighing.of(connection, self._policy, found.subject, now)
+            link = await self._look_up(connection, "confirm", token)
+            if link.state is LinkState.OPEN and await tokens.use(connection, hash_token(token), now):
+                await weighing.record(Fact.CONFIRMED, now)
+                await ledger.append(
+                    connection,
+                    now,
+                    "consent_given",
+                    {"how": "button", "question_id": str(found.question_id), "language": found.language.value},
+                    subject=found.subject,
+                )
+                await weighing.conclude("confirmed", State.CONFIRMED, "confirmed")
+                await weighing.reconsider()
+                return Link(LinkState.DONE, found.language)
+            return link
+
+    async def object(self, token: str) -> Link:
+        """The lead objects through the link of a mail (GDPR Art. 21): no mail to this mailbox any more.
+
+        Its personal data goes; the pseudonym stays on record so that a later registration does not mail it again.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            found = await tokens.find(connection, hash_token(token), "unsubscribe")
+            if found is None or found.expires_at <= now:
+                return Link(LinkState.UNUSABLE)
+            weighing = await Weighing.of(connection, self._policy, found.subject, now)
+            if await tokens.use(connection, hash_token(token), now):
+                await weighing.record(Fact.OBJECTED, now)
+                await ledger.append(connection, now, "objected", {"how": "link"}, subject=found.subject)
+                await weighing.reconsider()
+                await _forget_if_suppressed(weighing)
+            return Link(LinkState.DONE, found.language)
+
+    async def _look_up(self, connection: Connection, purpose: str, token: str) -> Link:
+        found = await tokens.find(connection, hash_token(token), purpose)
+        if found is None or not await self._alive(connection, found):
+            return Link(LinkState.UNUSABLE, found.language if found else None)
+        return Link(LinkState.DONE if found.used_at else LinkState.OPEN, found.language)
+
+    async def _alive(self, connection: Connection, token: Token) -> bool:
+        if token.expires_at <= self._clock.now():
+            return False
+        if token.question_id is None or token.used_at:
+            return True
+        question = await questions.find(connection, token.question_id)
+        return question is not None and question.outcome in (None, "confirmed")
+
+
+async def _forget_if_suppressed(weighing: Weighing) -> None:
+    if Record(weighing.facts).suppressed_by is not None:
+        await contacts.erase(weighing.connection, weighing.subject)

@@ -1,0 +1,280 @@
+"""Sending a letter: what happens in the database before and after the SMTP conversation.
+
+`begin` re-reads the record and freezes the bytes in one transaction, so that what counts is the record at the moment
+of sending. The mail then leaves outside any transaction, and one of `accepted`, `refused`, `postponed` or `unsure`
+writes down how it ended. They answer with the course the workflow is to follow.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID, uuid4
+
+from consentflow.domain.clock import Clock
+from consentflow.domain.consent import Fact
+from consentflow.domain.errors import NotFound, RecipientRefused, SendingFailed
+from consentflow.domain.languages import letter_language
+from consentflow.domain.letters import (
+    Compose,
+    Controller,
+    LeadLetter,
+    LeadLinks,
+    LetterKind,
+    Recipient,
+)
+from consentflow.domain.policy import Policy
+from consentflow.domain.registrations import OPEN, Course, Registration, State, Step, course_of
+from consentflow.domain.secrets import hash_token, new_token
+from consentflow.operations.weighing import Weighing
+from consentflow.storage import contacts, ledger, mails, questions, registrations, tokens
+from consentflow.storage.contacts import Contact
+from consentflow.storage.mails import StoredMail
+from consentflow.storage.pool import Connection, Database
+from consentflow.storage.tokens import Token
+
+UNSUBSCRIBE_VALIDITY = timedelta(days=3 * 365)
+"""The link to object outlives the mail's usual stay in a mailbox (GDPR Art. 21 knows no term)."""
+
+_STEP_OF = {LetterKind.DOUBLE_OPT_IN: Step.SEND_DOUBLE_OPT_IN, LetterKind.NOTICE: Step.SEND_NOTICE}
+
+
+ANOTHER_ON_ITS_WAY = timedelta(minutes=1)
+"""When to ask again while a mail of the same purpose is leaving for the same mailbox."""
+
+
+class NotYet(Exception):
+    """The time has not come by our clock, or another registration's mail decides first."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(str(wait))
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """In whose name letters are written.
+
+    Args:
+        public_url: Where the pages are reached, without a slash at the end.
+        when_unsure: Whether a mail that may have been taken is sent again (same bytes, same Message-ID) or held.
+    """
+
+    controller: Controller
+    public_url: str
+    when_unsure: Literal["retry", "hold"] = "retry"
+
+
+class Sending:
+    """The operations around one letter.
+
+    Args:
+        compose: Renders and freezes a letter.
+    """
+
+    def __init__(self, database: Database, clock: Clock, policy: Policy, office: Office, compose: Compose) -> None:
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+        self._office = office
+        self._compose = compose
+
+    async def begin(self, registration_id: str, kind: LetterKind) -> StoredMail | Course:
+        """The mail to send now, marked as being attempted; or, if none is due, the course to follow instead.
+
+        Raises:
+            NotFound: No such registration.
+            NotYet: Ask again later.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            weighing, registration = await self._weigh(connection, registration_id, now)
+            if registration.state in OPEN:
+                registration = await weighing.apply(registration, await weighing.decide(registration))
+            course = _course(weighing, registration)
+            if course.step is not _STEP_OF[kind]:
+                return course
+            _insist_on_time(course, now)
+            contact = await contacts.find(connection, registration.subject)
+            if contact is None:
+                raise NotFound("contact")
+            mail = await self._in_flight(connection, registration, kind, now)
+            if mail and mail.state == "attempting" and self._office.when_unsure == "hold":
+                return await self._left(weighing, registration, mail.mail_id, "unsure", None)
+            if mail is None:
+                mail = await self._freeze(weighing, registration, contact, kind)
+            await mails.attempt(connection, mail.mail_id)
+            return mail
+
+    async def accepted(self, mail_id: UUID, reply: str) -> Course:
+        """The server took the mail."""
+        return await self._end(mail_id, "accepted", reply)
+
+    async def unsure(self, mail_id: UUID, reply: str) -> Course | None:
+        """The server had the whole mail and never answered: None when it is to be sent again."""
+        if self._office.when_unsure == "retry":
+            return None
+        return await self._end(mail_id, "unsure", reply)
+
+    async def postponed(self, mail_id: UUID, failure: SendingFailed) -> None:
+        """The mail did not leave; the same bytes will be tried again."""
+        async with self._database.transaction() as connection:
+            await mails.rest(connection, mail_id, str(failure))
+
+    async def refused(self, mail_id: UUID, failure: RecipientRefused) -> Course:
+        """The mailbox does not exist: whoever asked or was about to tell ends undeliverable, and nothing follows."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            mail, weighing, registration = await self._mail(connection, mail_id, now)
+            await mails.close(connection, mail_id, "refused", str(failure), now)
+            await weighing.note(registration, "mail_refused", mail_id=str(mail_id), reply=str(failure))
+            await weighing.record(Fact.HARD_BOUNCED, now)
+            if mail.question_id and weighing.question and weighing.question.question_id == mail.question_id:
+                await weighing.conclude("undeliverable", State.UNDELIVERABLE, "undeliverable")
+            elif registration.state in OPEN:
+                await weighing.move(registration, State.UNDELIVERABLE, "undeliverable")
+            await weighing.reconsider()
+            return await self._course_now(weighing, registration.registration_id)
+
+    async def lapse(self, registration_id: str) -> Course:
+        """Nobody answered in time: every registration that shares the question lapses and the contact is erased.
+
+        Raises:
+            NotFound: No such registration.
+            NotYet: There is time left for an answer.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            weighing, registration = await self._weigh(connection, registration_id, now)
+            question = weighing.question
+            if registration.state is State.AWAITING_CONFIRMATION and question:
+                _insist_on_time(_course(weighing, registration), now)
+                await weighing.conclude("lapsed", State.LAPSED, "lapsed")
+                if not self._policy.double_opt_in.keep_lapsed_contacts:
+                    await contacts.erase(connection, registration.subject)
+                    await ledger.append(
+                        connection, now, "contact_erased", {"because": "lapsed"}, subject=registration.subject
+                    )
+            return await self._course_now(weighing, registration_id)
+
+    async def _end(self, mail_id: UUID, state: str, reply: str) -> Course:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            _, weighing, registration = await self._mail(connection, mail_id, now)
+            return await self._left(weighing, registration, mail_id, state, reply)
+
+    async def _left(
+        self, weighing: Weighing, registration: Registration, mail_id: UUID, state: str, reply: str | None
+    ) -> Course:
+        """The mail left, for sure or for all we know: the question is asked, or the notice given."""
+        await mails.close(weighing.connection, mail_id, state, reply, weighing.at)
+        await weighing.note(registration, f"mail_{state}", mail_id=str(mail_id), reply=reply)
+        mail = await mails.find(weighing.connection, mail_id)
+        question = weighing.question
+        if mail and question and question.question_id == mail.question_id:
+            await self._asked(weighing, question.question_id)
+        elif registration.state is State.WAITING:
+            await weighing.record(Fact.NOTICE_SENT, weighing.at)
+            await weighing.move(registration, State.NOTIFIED, "notified")
+        await weighing.reconsider()
+        return await self._course_now(weighing, registration.registration_id)
+
+    async def _asked(self, weighing: Weighing, question_id: UUID) -> None:
+        until = self._policy.answer_until(weighing.at)
+        await questions.asked(weighing.connection, question_id, weighing.at, until)
+        await tokens.extend(weighing.connection, question_id, until)
+        weighing.question = await questions.find(weighing.connection, question_id)
+        for sharing in await registrations.find_by_question(weighing.connection, question_id):
+            await weighing.move(sharing, State.AWAITING_CONFIRMATION, "asked")
+
+    async def _weigh(
+        self, connection: Connection, registration_id: str, now: datetime
+    ) -> tuple[Weighing, Registration]:
+        found = await registrations.find(connection, registration_id)
+        if found is None:
+            raise NotFound("registration")
+        weighing = await Weighing.of(connection, self._policy, found.subject, now, being_told=registration_id)
+        locked = await registrations.find(connection, registration_id)
+        return weighing, locked or found
+
+    async def _mail(
+        self, connection: Connection, mail_id: UUID, now: datetime
+    ) -> tuple[StoredMail, Weighing, Registration]:
+        mail = await mails.find(connection, mail_id)
+        if mail is None:
+            raise NotFound("mail")
+        return mail, *await self._weigh(connection, mail.registration_id, now)
+
+    async def _in_flight(
+        self, connection: Connection, registration: Registration, kind: LetterKind, now: datetime
+    ) -> StoredMail | None:
+        mail = await mails.find_in_flight(connection, registration.subject, kind)
+        if mail is None or (mail.registration_id, mail.question_id) == (
+            registration.registration_id,
+            registration.question_id,
+        ):
+            return mail
+        other = await registrations.find(connection, mail.registration_id)
+        if other and other.state in OPEN and other.question_id == mail.question_id:
+            raise NotYet(ANOTHER_ON_ITS_WAY)
+        # Its registration ended while an attempt was under way, and the attempt never came back.
+        await mails.close(connection, mail.mail_id, "unsure", None, now)
+        return None
+
+    async def _freeze(
+        self, weighing: Weighing, registration: Registration, contact: Contact, kind: LetterKind
+    ) -> StoredMail:
+        mail_id, now = uuid4(), weighing.at
+        question_id = registration.question_id if kind is LetterKind.DOUBLE_OPT_IN else None
+        until = self._policy.answer_until(now) if question_id else None
+        language = letter_language(contact.language, registration.country, registration.company_domain)
+        confirm = None
+        if question_id and until:
+            confirm = await self._link(weighing, Token("confirm", contact.subject, question_id, language, until))
+        unsubscribe = await self._link(
+            weighing, Token("unsubscribe", contact.subject, None, language, now + UNSUBSCRIBE_VALIDITY)
+        )
+        letter = LeadLetter(
+            kind=kind,
+            language=language,
+            recipient=Recipient(contact.email, contact.given_name, contact.family_name),
+            company=registration.company_name or registration.company_domain,
+            controller=self._office.controller,
+            links=LeadLinks(unsubscribe, confirm),
+            written_at=now,
+            answer_until=until,
+        )
+        frozen = self._compose(letter, str(mail_id))
+        await mails.freeze(
+            weighing.connection,
+            mail_id,
+            kind,
+            registration.subject,
+            registration.registration_id,
+            question_id,
+            frozen,
+            now,
+        )
+        await weighing.note(
+            registration, "mail_frozen", mail_id=str(mail_id), language=language.value, text_version=frozen.text_version
+        )
+        return StoredMail(mail_id, registration.registration_id, question_id, "frozen", frozen)
+
+    async def _link(self, weighing: Weighing, token: Token) -> str:
+        text = new_token()
+        await tokens.keep(weighing.connection, hash_token(text), token)
+        return f"{self._office.public_url}/{token.purpose}/{text}"
+
+    async def _course_now(self, weighing: Weighing, registration_id: str) -> Course:
+        registration = await registrations.find(weighing.connection, registration_id)
+        if registration is None:
+            raise NotFound("registration")
+        return _course(weighing, registration)
+
+
+def _course(weighing: Weighing, registration: Registration) -> Course:
+    return course_of(registration, weighing.question.answer_until if weighing.question else None)
+
+
+def _insist_on_time(course: Course, now: datetime) -> None:
+    if course.at and course.at > now:
+        raise NotYet(course.at - now)

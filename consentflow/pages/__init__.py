@@ -1,0 +1,1 @@
+"""Pages for leads, partners and officers: server-rendered, no script needed."""

@@ -1,0 +1,90 @@
+"""The pages a lead meets. GET and HEAD change nothing: mail scanners follow links. The visible button POSTs."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import HTMLResponse
+
+from consentflow.domain.languages import letter_language
+from consentflow.domain.letters import Language
+from consentflow.operations.consent import Consent, Link, LinkState
+from consentflow.pages.render import PageRenderer
+
+router = APIRouter(include_in_schema=False)
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
+
+Token = Annotated[str, Path(max_length=200)]
+Wanted = Annotated[str | None, Query(alias="language", max_length=35)]
+
+
+@router.api_route("/confirm/{token}", methods=["GET", "HEAD"])
+async def show_question(request: Request, token: Token, language: Wanted = None) -> HTMLResponse:
+    """The question of a double opt-in, with its button."""
+    return _page(request, await _consent(request).look_up("confirm", token), language, "confirm.html", "confirmed.html")
+
+
+@router.post("/confirm/{token}")
+async def confirm(request: Request, token: Token) -> HTMLResponse:
+    """The button: consent is given."""
+    link = await _consent(request).confirm(token)
+    return _page(request, link, await _chosen(request), "confirm.html", "confirmed.html")
+
+
+@router.api_route("/unsubscribe/{token}", methods=["GET", "HEAD"])
+async def show_objection(request: Request, token: Token, language: Wanted = None) -> HTMLResponse:
+    """The page to object, with its button."""
+    link = await _consent(request).look_up("unsubscribe", token)
+    return _page(request, link, language, "unsubscribe.html", "unsubscribed.html")
+
+
+@router.post("/unsubscribe/{token}")
+async def unsubscribe(request: Request, token: Token) -> HTMLResponse:
+    """The button, or a mail program's one click (RFC 8058): the lead objects. Needs no cookie."""
+    link = await _consent(request).object(token)
+    return _page(request, link, await _chosen(request), "unsubscribe.html", "unsubscribed.html")
+
+
+def _page(request: Request, link: Link, wanted: str | None, open_page: str, done_page: str) -> HTMLResponse:
+    pages: PageRenderer = request.app.state.pages
+    template, status = {
+        LinkState.OPEN: (open_page, HTTPStatus.OK),
+        LinkState.DONE: (done_page, HTTPStatus.OK),
+        LinkState.UNUSABLE: ("link_unusable.html", HTTPStatus.NOT_FOUND),
+    }[link.state]
+    html = pages.render(
+        template,
+        _language(request, link, wanted),
+        controller=request.app.state.parts.settings.controller.as_controller(),
+        action_url=request.url.path,
+    )
+    return HTMLResponse(html, status, headers=_HEADERS)
+
+
+def _language(request: Request, link: Link, wanted: str | None) -> Language:
+    """The reader's choice, else the mail's language, else what the browser asks for, else English."""
+    if wanted in set(Language):
+        return Language(wanted)
+    if link.language:
+        return link.language
+    preferred = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
+    return letter_language(preferred, None)
+
+
+async def _chosen(request: Request) -> str | None:
+    chosen = (await request.form()).get("language")
+    return chosen if isinstance(chosen, str) else None
+
+
+def _consent(request: Request) -> Consent:
+    operations: Consent = request.app.state.parts.consent
+    return operations

@@ -1,0 +1,204 @@
+"""The one place where things are built: settings in, working parts out."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import structlog
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+
+from consentflow.domain.clock import Clock
+from consentflow.domain.errors import StorageUnavailable
+from consentflow.domain.letters import FrozenMail, LeadLetter
+from consentflow.domain.policy import Policy, read_policy
+from consentflow.mail.message import Sender, freeze
+from consentflow.mail.render import LetterRenderer
+from consentflow.mail.smtp import SmtpPool, SmtpServer, TlsMode
+from consentflow.operations.agenda import Agenda
+from consentflow.operations.consent import Consent
+from consentflow.operations.keys import Keys
+from consentflow.operations.registrations import Accounts, Registrations
+from consentflow.operations.sending import Office, Sending
+from consentflow.relay import SEARCH_ATTRIBUTES
+from consentflow.settings import Settings, TemporalSettings
+from consentflow.storage.pool import Database
+
+_log = structlog.get_logger("consentflow")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything built from one set of settings. Nothing connects before it is used.
+
+    Args:
+        clock: What the whole process takes for the present.
+    """
+
+    settings: Settings
+    clock: Clock
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return read_policy(self.settings.policy_file)
+
+    @cached_property
+    def database(self) -> Database:
+        """The way to Postgres."""
+        return Database(self.settings.database_url.get_secret_value(), size=self.settings.database_connections)
+
+    @cached_property
+    def registrations(self) -> Registrations:
+        """Operations on registrations."""
+        return Registrations(self.database, self.clock, self.policy, self._secret)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Operations on accounts."""
+        return Accounts(self.database, self.clock)
+
+    @cached_property
+    def consent(self) -> Consent:
+        """Operations on what contacts say and do."""
+        return Consent(self.database, self.clock, self.policy, self._secret)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Operations on API keys."""
+        return Keys(self.database, self.clock)
+
+    @cached_property
+    def agenda(self) -> Agenda:
+        """What is still to come."""
+        return Agenda(self.database, self.clock)
+
+    @cached_property
+    def sending(self) -> Sending:
+        """Operations around a letter."""
+        office = Office(
+            controller=self.settings.controller.as_controller(),
+            public_url=self.settings.public_url,
+            when_unsure=self.settings.mail.when_unsure,
+        )
+        return Sending(self.database, self.clock, self.policy, office, self._compose())
+
+    def mailer(self) -> SmtpPool:
+        """A pool of SMTP connections; close it after use."""
+        smtp = self.settings.smtp
+        return SmtpPool(
+            SmtpServer(
+                host=smtp.host,
+                port=smtp.port,
+                username=smtp.username,
+                password=smtp.password.get_secret_value() if smtp.password else None,
+                tls=TlsMode(smtp.tls),
+                connections=smtp.connections,
+                timeout_seconds=smtp.timeout_seconds,
+            )
+        )
+
+    def _compose(self) -> Callable[[LeadLetter, str], FrozenMail]:
+        mail, controller = self.settings.mail, self.settings.controller
+        renderer = LetterRenderer()
+        sender = Sender(
+            name=mail.from_name or controller.name,
+            address=mail.from_,
+            reply_to=mail.reply_to,
+            bounce_domain=mail.bounce_domain,
+            message_id_domain=mail.from_.rpartition("@")[2]
+            or urlsplit(self.settings.public_url).hostname
+            or "localhost",
+        )
+
+        def compose(letter: LeadLetter, key: str) -> FrozenMail:
+            names = (letter.recipient.given_name, letter.recipient.family_name)
+            return freeze(
+                renderer.render(letter),
+                sender=sender,
+                recipient=letter.recipient.address,
+                recipient_name=" ".join(name for name in names if name) or None,
+                key=key,
+                language=letter.language,
+                written_at=letter.written_at,
+                unsubscribe_url=letter.links.unsubscribe,
+            )
+
+        return compose
+
+    @property
+    def _secret(self) -> str:
+        return self.settings.secret_key.get_secret_value()
+
+
+async def connect_temporal(settings: TemporalSettings, metrics_address: str | None = None) -> Client:
+    """Connects to Temporal, and waits for it as long as it takes.
+
+    Args:
+        settings: Where it is.
+        metrics_address: ``host:port`` to serve the SDK's own Prometheus metrics on.
+    """
+    tls: bool | TLSConfig = settings.tls or settings.api_key is not None
+    if settings.tls_client_cert or settings.tls_server_ca:
+        tls = TLSConfig(
+            server_root_ca_cert=settings.tls_server_ca.read_bytes() if settings.tls_server_ca else None,
+            client_cert=settings.tls_client_cert.read_bytes() if settings.tls_client_cert else None,
+            client_private_key=settings.tls_client_key.read_bytes() if settings.tls_client_key else None,
+        )
+    runtime = None
+    if metrics_address:
+        runtime = Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=metrics_address)))
+
+    async def connect() -> Client:
+        return await Client.connect(
+            settings.address,
+            namespace=settings.namespace,
+            api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+            tls=tls,
+            runtime=runtime,
+        )
+
+    return await _patiently("temporal", connect)
+
+
+async def prepare_search_attributes(client: Client) -> bool:
+    """Makes our search attributes known to Temporal; False when it does not let us, which costs only filters."""
+    types = {
+        "keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+        "datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+    }
+    wanted = {
+        key.name: types["datetime" if key.value_type.__name__ == "datetime" else "keyword"] for key in SEARCH_ATTRIBUTES
+    }
+    try:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=wanted)
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.ALREADY_EXISTS:
+            return True
+        _log.warning("workflows cannot be filtered in Temporal", status=error.status.name)
+        return False
+    return True
+
+
+async def migrate(database: Database) -> None:
+    """Brings the database to the current schema, waiting for Postgres as long as it takes."""
+    await _patiently("postgres", database.migrate)
+
+
+async def _patiently(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    while True:
+        try:
+            return await attempt()
+        except (StorageUnavailable, RPCError, RuntimeError, OSError) as error:  # the SDK raises RuntimeError at connect
+            _log.warning("waiting for what is not there yet", what=what, error=type(error).__name__)
+            await asyncio.sleep(1)

@@ -1,0 +1,135 @@
+"""All settings, from environment variables with the prefix ``CONSENTFLOW_`` and from ``.env``.
+
+There are no default secrets: what is missing stops the start with a message that names it.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from consentflow.domain.errors import ConsentflowError
+from consentflow.domain.letters import Controller
+
+
+class InvalidSettings(ConsentflowError):
+    """Settings are missing or wrong; the message names each variable."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TemporalSettings(_Group):
+    """Where Temporal is. ``tls`` is implied by an API key or a client certificate."""
+
+    address: str = "127.0.0.1:7233"
+    namespace: str = "default"
+    task_queue: str = "consentflow"
+    api_key: SecretStr | None = None
+    tls: bool = False
+    tls_client_cert: Path | None = None
+    tls_client_key: Path | None = None
+    tls_server_ca: Path | None = None
+    build_id: str | None = None
+    """Names the deployed code for Temporal's worker versioning; without it workers are not versioned."""
+
+
+class SmtpSettings(_Group):
+    """Where mail is handed over."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=25, ge=1, le=65535)
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: Literal["off", "required", "implicit"] = "required"
+    connections: int = Field(default=4, ge=1, le=100)
+    timeout_seconds: float = Field(default=60, gt=0, le=600)
+    mails_per_second: float | None = Field(default=None, gt=0)
+    """The most that one task queue sends, over all workers together; None for no limit."""
+
+
+class MailSettings(_Group):
+    """Who writes. Replies go to the controller unless ``reply_to`` says otherwise."""
+
+    from_: str = Field(alias="from")
+    from_name: str | None = None
+    reply_to: str | None = None
+    bounce_domain: str | None = None
+    when_unsure: Literal["retry", "hold"] = "retry"
+
+
+class ControllerSettings(_Group):
+    """The vendor that answers for the data (GDPR Art. 4(7)): every letter and page says this."""
+
+    name: str
+    address: str
+    email: str
+    dpo_email: str
+    privacy_policy_url: str
+    privacy_policy_version: str
+    supervisory_authority: str
+
+    def as_controller(self) -> Controller:
+        """As letters know it."""
+        return Controller(**self.model_dump())
+
+
+class Settings(BaseSettings):
+    """One model for every process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CONSENTFLOW_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+    )
+
+    database_url: SecretStr
+    database_connections: int = Field(default=10, ge=2, le=200)
+    secret_key: SecretStr = Field(min_length=32)
+    public_url: str = Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$", max_length=120)
+    temporal: TemporalSettings = TemporalSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    mail: MailSettings
+    controller: ControllerSettings
+    policy_file: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    log_format: Literal["json", "console"] = "json"
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.smtp.username is None) != (self.smtp.password is None):
+            raise ValueError("smtp.username and smtp.password belong together")
+        return self
+
+
+class FixedSettings(Settings):
+    """Settings given in code alone; the environment has no say."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the constructor is given."""
+        return (init_settings,)
+
+
+def read_settings() -> Settings:
+    """Reads the environment.
+
+    Raises:
+        InvalidSettings: Something is missing or wrong; names every variable concerned, and no value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for each in error.errors(include_url=False, include_input=False, include_context=False):
+            name = "CONSENTFLOW_" + "__".join(str(part).upper() for part in each["loc"])
+            lines.append(f"{name}: {each['msg']}")
+        raise InvalidSettings("\n".join(lines)) from None

@@ -1,0 +1,47 @@
+"""The append-only record of evidence. Pseudonymous: no detail carries personal data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from consentflow.domain.addresses import Subject
+from consentflow.storage.pool import Connection
+
+Detail = Mapping[str, str | int | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened, UTC."""
+
+    at: datetime
+    event: str
+    detail: Detail
+
+
+async def append(
+    connection: Connection,
+    at: datetime,
+    event: str,
+    detail: Detail,
+    *,
+    subject: Subject | None = None,
+    registration_id: str | None = None,
+) -> None:
+    """Adds an entry."""
+    await connection.execute(
+        "INSERT INTO ledger (at, subject, registration_id, event, detail) VALUES ($1, $2, $3, $4, $5)",
+        at,
+        subject,
+        registration_id,
+        event,
+        dict(detail),
+    )
+
+
+async def of_registration(connection: Connection, registration_id: str) -> list[Entry]:
+    """What happened to a registration, in order."""
+    rows = await connection.fetch(
+        "SELECT at, event, detail FROM ledger WHERE registration_id = $1 ORDER BY entry_id", registration_id
+    )
+    return [Entry(**row) for row in rows]

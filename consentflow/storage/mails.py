@@ -1,0 +1,144 @@
+"""Mails as they leave: bytes are frozen once, every attempt sends exactly these."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from consentflow.domain.addresses import Subject
+from consentflow.domain.letters import FrozenMail, Language, LetterKind
+from consentflow.storage.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMail:
+    """A mail as stored.
+
+    Args:
+        state: ``frozen``, ``attempting``, ``accepted``, ``unsure``, ``refused`` or ``dropped``.
+        mail: What to send; None once its bytes were erased.
+    """
+
+    mail_id: UUID
+    registration_id: str
+    question_id: UUID | None
+    state: str
+    mail: FrozenMail | None
+
+
+_SELECT = """
+    SELECT mail_id, registration_id, question_id, state, message_id, envelope_from, envelope_to, content, language,
+           text_version
+    FROM mails
+"""
+
+
+def _read(row: asyncpg.Record) -> StoredMail:
+    mail = None
+    if row["content"] is not None:
+        mail = FrozenMail(
+            message_id=row["message_id"],
+            envelope_from=row["envelope_from"],
+            envelope_to=row["envelope_to"],
+            content=row["content"],
+            language=Language(row["language"]),
+            text_version=row["text_version"],
+        )
+    return StoredMail(row["mail_id"], row["registration_id"], row["question_id"], row["state"], mail)
+
+
+async def freeze(
+    connection: Connection,
+    mail_id: UUID,
+    purpose: LetterKind,
+    subject: Subject,
+    registration_id: str,
+    question_id: UUID | None,
+    mail: FrozenMail,
+    at: datetime,
+) -> None:
+    """Stores the bytes of a mail that is about to leave."""
+    await connection.execute(
+        """
+        INSERT INTO mails (mail_id, purpose, subject, registration_id, question_id, state, message_id, envelope_from,
+                           envelope_to, content, content_sha256, language, text_version, frozen_at)
+        VALUES ($1, $2, $3, $4, $5, 'frozen', $6, $7, $8, $9, $10, $11, $12, $13)
+        """,
+        mail_id,
+        purpose,
+        subject,
+        registration_id,
+        question_id,
+        mail.message_id,
+        mail.envelope_from,
+        mail.envelope_to,
+        mail.content,
+        hashlib.sha256(mail.content).digest(),
+        mail.language,
+        mail.text_version,
+        at,
+    )
+
+
+async def find_in_flight(connection: Connection, subject: Subject, purpose: LetterKind) -> StoredMail | None:
+    """The mail of that purpose that is on its way to the subject: frozen, or attempted with no end known."""
+    row = await connection.fetchrow(
+        f"{_SELECT} WHERE subject = $1 AND purpose = $2 AND state IN ('frozen', 'attempting')", subject, purpose
+    )
+    return _read(row) if row else None
+
+
+async def find(connection: Connection, mail_id: UUID) -> StoredMail | None:
+    """The mail with that id."""
+    row = await connection.fetchrow(f"{_SELECT} WHERE mail_id = $1", mail_id)
+    return _read(row) if row else None
+
+
+async def attempt(connection: Connection, mail_id: UUID) -> None:
+    """An attempt begins. One that never ends leaves this mark."""
+    await connection.execute(
+        """
+        UPDATE mails SET attempts = attempts + 1, state = 'attempting',
+            unsure_attempts = unsure_attempts + CASE WHEN state = 'attempting' THEN 1 ELSE 0 END
+        WHERE mail_id = $1
+        """,
+        mail_id,
+    )
+
+
+async def rest(connection: Connection, mail_id: UUID, reply: str) -> None:
+    """An attempt ended without the mail having been taken; the same bytes will be tried again."""
+    await connection.execute("UPDATE mails SET state = 'frozen', reply = $2 WHERE mail_id = $1", mail_id, reply)
+
+
+async def close(connection: Connection, mail_id: UUID, state: str, reply: str | None, at: datetime) -> None:
+    """The mail has come to its end: ``accepted``, ``unsure``, ``refused`` or ``dropped``."""
+    await connection.execute(
+        "UPDATE mails SET state = $2, reply = coalesce($3, reply), closed_at = $4 WHERE mail_id = $1",
+        mail_id,
+        state,
+        reply,
+        at,
+    )
+
+
+async def drop_in_flight(connection: Connection, registration_id: str, at: datetime) -> None:
+    """The registration's mail need not leave any more: its bytes go, unless an attempt may be under way."""
+    await connection.execute(
+        """
+        UPDATE mails SET state = 'dropped', closed_at = $2, content = NULL, envelope_to = NULL
+        WHERE registration_id = $1 AND state = 'frozen'
+        """,
+        registration_id,
+        at,
+    )
+
+
+async def attempt_under_way(connection: Connection, question_id: UUID) -> bool:
+    """Whether the question's mail may be leaving at this moment, or may have left unnoticed."""
+    under_way: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM mails WHERE question_id = $1 AND state = 'attempting')", question_id
+    )
+    return under_way

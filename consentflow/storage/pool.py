@@ -1,0 +1,138 @@
+"""The way to Postgres: one pool, one kind of transaction, foreign errors translated once."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.resources import as_file, files
+from typing import Self, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from pogo_core.util import migrate as pogo
+
+from consentflow.domain.errors import StorageUnavailable
+
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
+"""A connection inside a transaction."""
+
+_MIGRATION_LOCK = 0x636F6E73656E74  # "consent": one migration at a time, whoever starts it
+
+
+class Database:
+    """A pool of connections to one database.
+
+    Args:
+        url: ``postgresql://…``; may name a Unix socket.
+        size: The most connections it keeps.
+        wait_seconds: How long a caller waits for a free connection.
+    """
+
+    def __init__(self, url: str, *, size: int = 10, wait_seconds: float = 10) -> None:
+        self._url = url
+        self._size = size
+        self._wait = wait_seconds
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes every connection; the next use opens the pool again."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One transaction on a connection of the pool: commits at the end, rolls back on any exception.
+
+        Raises:
+            StorageUnavailable: Postgres cannot be reached, or went away; nothing was stored. When it went away
+                during the commit itself the outcome is open, as with any database; callers repeat by id.
+        """
+        with _translated():
+            pool = await self._opened()
+            async with pool.acquire(timeout=self._wait) as connection, connection.transaction():
+                yield connection
+
+    async def listen(self, channel: str, heard: asyncio.Event) -> "Listener":
+        """Sets `heard` whenever somebody notifies `channel`, until the listener is closed."""
+        with _translated():
+            connection = await asyncpg.connect(self._url, timeout=self._wait)
+            await connection.add_listener(channel, lambda *_: heard.set())
+            connection.add_termination_listener(lambda *_: heard.set())
+        return Listener(connection)
+
+    async def migrate(self) -> None:
+        """Brings the database to the current schema; safe to run twice, and at once from two places."""
+        with _translated():
+            connection = await asyncpg.connect(self._url, timeout=self._wait)
+            try:
+                await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+                with as_file(files("consentflow.storage") / "migrations") as folder:
+                    await pogo.apply(connection, folder, schema_name="public")
+            finally:
+                await connection.close()
+
+    async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url, min_size=1, max_size=self._size, init=_set_up, timeout=self._wait, command_timeout=60
+                )
+            return self._pool
+
+
+class Listener:
+    """A connection that listens."""
+
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self._connection = connection
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still hears."""
+        return not self._connection.is_closed()
+
+    async def close(self) -> None:
+        """Stops listening."""
+        if self.alive:
+            await self._connection.close()
+
+
+async def lock_subject(connection: Connection, subject: str) -> None:
+    """Makes this transaction the only one that weighs or changes what concerns the subject."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", subject)
+
+
+async def lock_company(connection: Connection, domain: str) -> None:
+    """Makes this transaction the only one that gives the company an owner. Taken after the subject's lock."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))", domain)
+
+
+async def _set_up(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
+        raise StorageUnavailable(type(error).__name__) from error
+    except (
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.DiskFullError,
+        asyncpg.DeadlockDetectedError,
+        asyncpg.QueryCanceledError,
+        asyncpg.ReadOnlySQLTransactionError,
+    ) as error:
+        raise StorageUnavailable(type(error).__name__) from error

@@ -1,0 +1,68 @@
+"""Tokens of the links in mails. Only hashes are kept; a token serves one purpose."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from consentflow.domain.addresses import Subject
+from consentflow.domain.letters import Language
+from consentflow.storage.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a link stands for.
+
+    Args:
+        question_id: The question it answers, for ``confirm``.
+        used_at: When it first did its work, UTC.
+    """
+
+    purpose: str
+    subject: Subject
+    question_id: UUID | None
+    language: Language
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+async def keep(connection: Connection, token_sha256: bytes, token: Token) -> None:
+    """Keeps a new token."""
+    await connection.execute(
+        """
+        INSERT INTO tokens (token_sha256, purpose, subject, question_id, language, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        """,
+        token_sha256,
+        token.purpose,
+        token.subject,
+        token.question_id,
+        token.language,
+        token.expires_at,
+    )
+
+
+async def find(connection: Connection, token_sha256: bytes, purpose: str) -> Token | None:
+    """What the link stands for, expired and used ones included; never one of another purpose."""
+    row = await connection.fetchrow(
+        """
+        SELECT purpose, subject, question_id, language, expires_at, used_at FROM tokens
+        WHERE token_sha256 = $1 AND purpose = $2
+        """,
+        token_sha256,
+        purpose,
+    )
+    return Token(**{**row, "language": Language(row["language"])}) if row else None
+
+
+async def use(connection: Connection, token_sha256: bytes, at: datetime) -> bool:
+    """Consumes a token; True for the one use that did."""
+    done: str = await connection.execute(
+        "UPDATE tokens SET used_at = $2 WHERE token_sha256 = $1 AND used_at IS NULL", token_sha256, at
+    )
+    return done == "UPDATE 1"
+
+
+async def extend(connection: Connection, question_id: UUID, expires_at: datetime) -> None:
+    """Lets the links of a question live as long as the question."""
+    await connection.execute("UPDATE tokens SET expires_at = $2 WHERE question_id = $1", question_id, expires_at)

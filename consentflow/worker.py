@@ -1,0 +1,100 @@
+"""The worker: carries out workflows and activities, and runs the relay. Start as many as the load needs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+
+from consentflow.activities.registrations import RegistrationActivities
+from consentflow.domain.clock import SystemClock
+from consentflow.logs import set_up_logging
+from consentflow.relay import Relay
+from consentflow.runtime import Parts, connect_temporal, prepare_search_attributes
+from consentflow.settings import Settings, read_settings
+from consentflow.signals import until_stopped
+from consentflow.workflows.options import MAIL_QUEUE_SUFFIX
+from consentflow.workflows.registration import RegistrationWorkflow
+
+DRAIN = timedelta(seconds=30)
+"""How long what is in flight may take to finish after the process was told to stop."""
+
+_log = structlog.get_logger("consentflow.worker")
+
+
+@asynccontextmanager
+async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIterator[None]:
+    """Runs workers for both task queues and the relay, and drains them at the end.
+
+    Args:
+        client: Connected to Temporal.
+        searchable: Whether Temporal knows our search attributes.
+    """
+    temporal = parts.settings.temporal
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(parts.database.close)
+        mailer = await stack.enter_async_context(parts.mailer())
+        activities = RegistrationActivities(parts.sending, mailer)
+        mail = Worker(
+            client,
+            task_queue=temporal.task_queue + MAIL_QUEUE_SUFFIX,
+            activities=[activities.send_double_opt_in, activities.send_notice],
+            max_concurrent_activities=parts.settings.smtp.connections,
+            max_task_queue_activities_per_second=parts.settings.smtp.mails_per_second,
+            graceful_shutdown_timeout=DRAIN,
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+            deployment_config=_deployment(temporal.build_id),
+        )
+        course = Worker(
+            client,
+            task_queue=temporal.task_queue,
+            workflows=[RegistrationWorkflow],
+            activities=[activities.lapse],
+            graceful_shutdown_timeout=DRAIN,
+            workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+            deployment_config=_deployment(temporal.build_id),
+        )
+        await stack.enter_async_context(mail)
+        await stack.enter_async_context(course)
+        relay = Relay(parts.database, client, parts.clock, temporal.task_queue, searchable=searchable)
+        carrying = asyncio.create_task(relay.run(), name="relay")
+        stack.push_async_callback(_end, carrying)
+        yield
+
+
+async def run(settings: Settings) -> None:
+    """The worker process: waits for what it needs, works until it is told to stop."""
+    parts = Parts(settings, SystemClock())
+    client = await connect_temporal(settings.temporal)
+    searchable = await prepare_search_attributes(client)
+    async with working(parts, client, searchable=searchable):
+        _log.info("working", task_queue=settings.temporal.task_queue)
+        await until_stopped()
+        _log.info("draining")
+
+
+def main() -> None:
+    """Runs a worker from the environment's settings."""
+    settings = read_settings()
+    set_up_logging(settings.log_format)
+    asyncio.run(run(settings))
+
+
+def _deployment(build_id: str | None) -> WorkerDeploymentConfig | None:
+    if build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name="consentflow", build_id=build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,22 @@
+"""Named time-outs, retry policies and queues of the workflows."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+STORAGE_TIMEOUT = timedelta(seconds=30)
+"""One attempt of an activity that only talks to Postgres."""
+
+SENDING_TIMEOUT = timedelta(minutes=5)
+"""One attempt at sending: longer than every time-out of the SMTP conversation together (RFC 5321 section 4.5.3.2)."""
+
+PERSISTENT = RetryPolicy(
+    initial_interval=timedelta(seconds=2), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=15)
+)
+"""Tries until it works: what is down comes back, and what was accepted is never given up."""
+
+MAIL_QUEUE_SUFFIX = "-mail"
+"""Mail has a task queue of its own, so that a slow mail server holds up nothing else."""
+
+DOUBLE_OPT_IN_PRIORITY = 1
+NOTICE_PRIORITY = 3

@@ -1,0 +1,6 @@
+"""Starts a worker: ``python worker.py``."""
+
+from consentflow.worker import main
+
+if __name__ == "__main__":
+    main()
