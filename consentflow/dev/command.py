@@ -13,12 +13,19 @@ from consentflow.signals import until_stopped
 
 
 async def run(folder: Path, port: int, *, sample: bool, time_skipping: bool) -> None:
-    """Runs the stack until SIGINT or SIGTERM."""
+    """Runs the stack until SIGINT or SIGTERM.
+
+    Args:
+        folder: Where everything is kept.
+        port: Of the API and the pages; 0 for any.
+        sample: Register sample leads. Not on a stack whose clock can be moved, where every mail is to be the caller's.
+        time_skipping: Run on the engine whose clock can be moved.
+    """
     set_up_logging("console", logging.WARNING)
     out = Console(highlight=False, soft_wrap=True)
     out.print("Starting Postgres, Temporal, mail sink, API and worker …")
     async with stack(folder, port, time_skipping=time_skipping) as running:
-        if sample:
+        if sample and not time_skipping:  # a story told by moving the clock starts with an empty mailbox
             await register_samples(running.parts.registrations)
         out.print(_welcome(running, folder))
         await until_stopped()

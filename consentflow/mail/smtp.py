@@ -9,7 +9,6 @@ handed over from one lost after it. Its errors end here; they carry addresses, o
 """
 
 import asyncio
-import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,8 +33,7 @@ from consentflow.mail.replies import Stage, classify, one_line
 
 _QUIT_SECONDS: Final = 5.0
 _SERVICE_CLOSING: Final = 421
-_MALFORMED_LINE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|[^\r\n]{999}")
-_LINE_START_DOT: Final = re.compile(rb"(?m)^\.")
+_LONGEST_LINE: Final = 998
 
 
 class TlsMode(StrEnum):
@@ -121,8 +119,7 @@ class SmtpPool:
         """
         require_address("/envelope_from", mail.envelope_from, ascii_only=True)
         require_address("/envelope_to", mail.envelope_to)
-        if not mail.content.endswith(b"\r\n") or _MALFORMED_LINE.search(mail.content):
-            raise InvalidInput("/content", "malformed_content", "The lines do not end in CRLF or are too long.")
+        _require_lines(mail.content)
         lane = await self._free.get()
         try:
             if self._closed:
@@ -140,7 +137,9 @@ class SmtpPool:
         try:
             for _ in self._lanes:
                 held.append(await self._free.get())
-                await held[-1].close()
+                held[-1].part()
+            for lane in held:
+                await lane.parted()
         finally:
             for lane in self._lanes:
                 lane.abort()
@@ -168,7 +167,7 @@ class _Lane:
 
     async def send(self, mail: FrozenMail) -> str:
         self._stop_idling()
-        await self._parted()
+        await self.parted()
         kept, self._connection = self._connection, None
         if kept is not None and kept.is_open:
             try:
@@ -178,10 +177,18 @@ class _Lane:
                     raise
         return await self._send_on(await _Connection.open(self._server, self._context), mail)
 
-    async def close(self) -> None:
+    def part(self) -> None:
+        """Begin to close the kept connection; only the lane's next mail has to wait for it."""
         self._stop_idling()
-        self._part()
-        await self._parted()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._parting = asyncio.get_running_loop().create_task(connection.quit())
+
+    async def parted(self) -> None:
+        """Wait until the connection that `part` began to close is closed."""
+        if self._parting is not None:
+            await asyncio.wait({self._parting})
+            self._parting = None
 
     def abort(self) -> None:
         """Close at once, without the courtesies."""
@@ -201,21 +208,10 @@ class _Lane:
     def _keep(self, connection: "_Connection") -> None:
         self._connection = connection
         if connection.mails >= self._server.mails_per_connection:
-            self._part()
+            self.part()
         else:
             loop = asyncio.get_running_loop()
-            self._idle_timer = loop.call_later(self._server.idle_seconds, self._part)
-
-    def _part(self) -> None:
-        """Begin to close the kept connection, without keeping anyone waiting but the lane's next mail."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._parting = asyncio.get_running_loop().create_task(connection.quit())
-
-    async def _parted(self) -> None:
-        if self._parting is not None:
-            await asyncio.wait({self._parting})
-            self._parting = None
+            self._idle_timer = loop.call_later(self._server.idle_seconds, self.part)
 
     def _stop_idling(self) -> None:
         if self._idle_timer is not None:
@@ -326,12 +322,12 @@ class _Connection:
             raise classify(stage, reply.code, reply.message)
 
     async def _hand_over(self, content: bytes) -> str:
-        """The content with its dots doubled (RFC 5321 section 4.5.2); silence now leaves us unsure."""
+        """The content and the final dot; silence now leaves us unsure."""
         protocol = self._client.protocol
         if protocol is None:
             raise TransientFailure(Stage.DATA)
         with _translated(Stage.DATA):
-            protocol.write(_LINE_START_DOT.sub(b"..", content) + b".\r\n")
+            protocol.write(_dotted(content))
         with _translated(Stage.DATA, handed_over=True):
             reply = await protocol.read_response(timeout=self._server.final_reply_seconds)
         if reply.code // 100 != 2:  # noqa: PLR2004 (2yz: taken)
@@ -350,6 +346,19 @@ class _Connection:
         except BaseException:
             self.abort()
             raise
+
+
+def _require_lines(content: bytes) -> None:
+    """Insist on lines as RFC 5321 section 2.3.8 has them: a bare CR or LF can smuggle in a second mail."""
+    breaks = content.count(b"\r\n")
+    whole = content.endswith(b"\r\n") and content.count(b"\r") == content.count(b"\n") == breaks
+    if not whole or max(map(len, content.split(b"\r\n"))) > _LONGEST_LINE:
+        raise InvalidInput("/content", "malformed_content", "A line does not end in CRLF or is too long.")
+
+
+def _dotted(content: bytes) -> bytes:
+    """The content as it goes over the wire: dots that open a line doubled, and the final one (section 4.5.2)."""
+    return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
 
 
 def _was_stale(failure: TransientFailure) -> bool:
@@ -375,7 +384,7 @@ def _translated(stage: Stage, *, handed_over: bool = False) -> Iterator[None]:
 
 
 def _is_tls_refusal(error: Exception) -> bool:
-    """Whether TLS was spoken and came to no agreement, over a certificate perhaps; not a line that was lost."""
+    """Whether TLS was spoken and came to no agreement, say over a certificate; not a line that was lost."""
     cause = error if isinstance(error, ssl.SSLError) else error.__cause__
     lost = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
     return isinstance(cause, ssl.SSLError) and not isinstance(cause, lost)

@@ -241,7 +241,7 @@ class Sending:
             controller=self._office.controller,
             links=LeadLinks(unsubscribe, confirm),
             written_at=now,
-            answer_until=until,
+            answer_until=_last_full_day(until) if until else None,
         )
         frozen = self._compose(letter, str(mail_id))
         await mails.freeze(
@@ -278,3 +278,8 @@ def _course(weighing: Weighing, registration: Registration) -> Course:
 def _insist_on_time(course: Course, now: datetime) -> None:
     if course.at and course.at > now:
         raise NotYet(course.at - now)
+
+
+def _last_full_day(until: datetime) -> datetime:
+    """The end of the last day on which an answer is sure to count: letters name a date, not an hour."""
+    return until.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(seconds=1)

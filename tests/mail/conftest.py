@@ -23,7 +23,7 @@ USUAL_ANSWERS = {
 }
 
 
-class _LineDropped(Exception):  # noqa: N818 (an event of the script, not an error)
+class _LineDropped(Exception):
     pass
 
 
@@ -41,14 +41,15 @@ class ScriptedSmtp:
     """An SMTP server that says yes unless its script says otherwise.
 
     A script names, for each step (``GREETING``, a command's verb, or ``CONTENT``), the answers to give one
-    after the other: a reply, ``drop`` (close the line) or ``hang`` (stay silent until the client leaves). An
-    empty answer stands for the usual one.
+    after the other: a reply, ``drop`` (close the line), ``hang`` (stay silent until the client leaves) or
+    ``wait`` (for ``go_on``, then as usual). An empty answer stands for the usual one.
     """
 
     def __init__(self, extensions: tuple[str, ...], tls: ssl.SSLContext | None, *, implicit: bool) -> None:
         self.port = 0
         self.dialogues: list[Dialogue] = []
         self.most_open = 0
+        self.go_on = asyncio.Event()
         self._answers: dict[str, deque[str]] = defaultdict(deque)
         self._extensions = extensions
         self._tls = tls
@@ -129,7 +130,11 @@ class ScriptedSmtp:
         usual: str | None = None,
     ) -> str:
         queue = self._answers[step]
-        reply = (queue.popleft() if queue else "") or usual or USUAL_ANSWERS.get(step, "250 2.0.0 fine")
+        reply = queue.popleft() if queue else ""
+        if reply == "wait":
+            await self.go_on.wait()
+        if reply in {"", "wait"}:
+            reply = usual or USUAL_ANSWERS.get(step, "250 2.0.0 fine")
         if reply == "hang":
             await reader.read()
         if reply in {"drop", "hang"}:

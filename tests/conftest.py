@@ -1,0 +1,95 @@
+"""Real parts for every test: one embedded Postgres a run, a fresh database a test made from a migrated template."""
+
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from consentflow.dev.postgres import postgres
+from consentflow.runtime import Parts
+from consentflow.settings import FixedSettings
+from consentflow.storage.pool import Database
+
+CONTROLLER = {
+    "name": "Controller Test AG",
+    "address": "Teststraße 1, 10115 Berlin",
+    "email": "hello@controller.example",
+    "dpo_email": "dpo@controller.example",
+    "privacy_policy_url": "https://controller.example/privacy",
+    "privacy_policy_version": "2026-11",
+    "supervisory_authority": "Test Authority",
+}
+BEGINNING = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+class HandClock:
+    """A clock that stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.at = BEGINNING
+
+    def now(self) -> datetime:
+        return self.at
+
+    def pass_time(self, **by: float) -> None:
+        self.at += timedelta(**by)
+
+
+def make_settings(database_url: str, **more: Any) -> FixedSettings:
+    return FixedSettings.model_validate(
+        {
+            "database_url": database_url,
+            "secret_key": "a-secret-for-tests-that-is-long-enough",
+            "public_url": "http://127.0.0.1:8000",
+            "smtp": {"tls": "off"},
+            "mail": {"from": "privacy@controller.example"},
+            "controller": CONTROLLER,
+        }
+        | more
+    )
+
+
+@pytest.fixture(scope="session")
+async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The URL of the run's Postgres, with `{database}` where the database's name goes."""
+    folder: Path = tmp_path_factory.mktemp("postgres")
+    async with postgres(folder / "data") as url:
+        pattern = url.replace("/postgres?", "/{database}?")
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute("CREATE DATABASE template_migrated")
+        finally:
+            await connection.close()
+        async with Database(pattern.format(database="template_migrated")) as template:
+            await template.migrate()
+        yield pattern
+
+
+@pytest.fixture
+async def database_url(postgres_url: str) -> AsyncIterator[str]:
+    """A migrated database of the test's own."""
+    name = f"test_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(postgres_url.format(database="postgres"))
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template_migrated STRATEGY file_copy")
+        yield postgres_url.format(database=name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def parts(database_url: str, clock: HandClock) -> AsyncIterator[Parts]:
+    """Everything that needs no Temporal and no SMTP, on a database of the test's own and a clock in its hand."""
+    built = Parts(make_settings(database_url), clock)
+    async with built.database:
+        yield built
