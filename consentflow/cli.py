@@ -56,7 +56,7 @@ def demo() -> None:
     """The 30-day story in under a minute: every regime, every mail, every decision."""
     from consentflow.dev.demo import run  # noqa: PLC0415 - the embedded parts are an optional extra
 
-    asyncio.run(run(_out))
+    asyncio.run(run(Console(soft_wrap=True, highlight=False)))
 
 
 @app.command()

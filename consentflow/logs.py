@@ -8,7 +8,12 @@ import structlog
 
 
 def set_up_logging(form: Literal["json", "console"], level: int = logging.INFO) -> None:
-    """Sends our own logs and those of the libraries to stderr, one event per line."""
+    """Sends our own logs and those of the libraries to stderr, one event per line.
+
+    Args:
+        form: ``json`` for machines, ``console`` for people.
+        level: The least that is shown; the libraries show one level less than we do.
+    """
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
@@ -38,4 +43,6 @@ def set_up_logging(form: Literal["json", "console"], level: int = logging.INFO) 
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    for library in ("temporalio.core", "pogo_core"):
+        logging.getLogger(library).setLevel(min(level + 10, logging.ERROR))
     logging.getLogger("temporalio.activity").setLevel(logging.ERROR)  # every failed attempt is in Temporal's history

@@ -1,9 +1,10 @@
 """The one place where things are built: settings in, working parts out."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from consentflow.domain.clock import Clock
@@ -139,13 +140,8 @@ class Parts:
         return self.settings.secret_key.get_secret_value()
 
 
-async def connect_temporal(settings: TemporalSettings, metrics_address: str | None = None) -> Client:
-    """Connects to Temporal, and waits for it as long as it takes.
-
-    Args:
-        settings: Where it is.
-        metrics_address: ``host:port`` to serve the SDK's own Prometheus metrics on.
-    """
+async def connect_temporal(settings: TemporalSettings) -> Client:
+    """Connects to Temporal, and waits for it as long as it takes."""
     tls: bool | TLSConfig = settings.tls or settings.api_key is not None
     if settings.tls_client_cert or settings.tls_server_ca:
         tls = TLSConfig(
@@ -153,9 +149,6 @@ async def connect_temporal(settings: TemporalSettings, metrics_address: str | No
             client_cert=settings.tls_client_cert.read_bytes() if settings.tls_client_cert else None,
             client_private_key=settings.tls_client_key.read_bytes() if settings.tls_client_key else None,
         )
-    runtime = None
-    if metrics_address:
-        runtime = Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=metrics_address)))
 
     async def connect() -> Client:
         return await Client.connect(
@@ -163,7 +156,7 @@ async def connect_temporal(settings: TemporalSettings, metrics_address: str | No
             namespace=settings.namespace,
             api_key=settings.api_key.get_secret_value() if settings.api_key else None,
             tls=tls,
-            runtime=runtime,
+            runtime=_temporal_runtime(),
         )
 
     return await _patiently("temporal", connect)
@@ -193,6 +186,14 @@ async def prepare_search_attributes(client: Client) -> bool:
 async def migrate(database: Database) -> None:
     """Brings the database to the current schema, waiting for Postgres as long as it takes."""
     await _patiently("postgres", database.migrate)
+
+
+@cache
+def _temporal_runtime() -> Runtime:
+    """The SDK's engine; its log goes where ours goes."""
+    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    logs = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding=forwarding)
+    return Runtime(telemetry=TelemetryConfig(logging=logs))
 
 
 async def _patiently(what: str, attempt: Callable[[], Awaitable[T]]) -> T:

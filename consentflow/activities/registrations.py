@@ -1,6 +1,8 @@
 """What a registration's workflow has done for it."""
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
@@ -24,6 +26,9 @@ GREYLISTED = timedelta(minutes=6)
 
 MISCONFIGURED = timedelta(minutes=5)
 """When to see whether a fault of our own set-up was mended."""
+
+BEAT = timedelta(seconds=10)
+"""Between two signs of life of a slow attempt; well below the workflows' heartbeat time-out."""
 
 T = TypeVar("T")
 
@@ -64,7 +69,8 @@ class RegistrationActivities:
         if due.mail is None:
             raise NotFound("mail content")
         try:
-            reply = await self._mailer.send(due.mail)
+            async with _heartbeating():
+                reply = await self._mailer.send(due.mail)
         except RecipientRefused as failure:
             return await self._sending.refused(due.mail_id, failure)
         except OutcomeUnsure as failure:
@@ -75,6 +81,22 @@ class RegistrationActivities:
             await self._sending.postponed(due.mail_id, failure)
             raise
         return await self._sending.accepted(due.mail_id, reply)
+
+
+@asynccontextmanager
+async def _heartbeating() -> AsyncIterator[None]:
+    """Tells Temporal that a slow attempt is alive; one that is over before the first beat costs nothing."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(BEAT.total_seconds())
+            activity.heartbeat()
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
 
 
 async def _in_temporals_words(work: Awaitable[T]) -> T:

@@ -53,7 +53,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class LeadLinks:
-    """Opaque links, absolute, at most 60 characters each. ``confirm`` is there for the double opt-in only."""
+    """Opaque links, absolute. ``confirm`` is there for the double opt-in only."""
 
     unsubscribe: str
     confirm: str | None = None

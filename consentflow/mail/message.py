@@ -23,8 +23,8 @@ from consentflow.domain.errors import InvalidInput
 from consentflow.domain.letters import FrozenMail, Language
 from consentflow.domain.names import read_name
 
-LONGEST_URL: Final = 60
-"""Characters of an unsubscribe link: some writers and readers of headers mangle values of 78 and more."""
+LONGEST_URL: Final = 200
+"""Characters of an unsubscribe link. Its header is one line, well below 998 octets (RFC 5322 section 2.1.1)."""
 
 LONGEST_TEXT: Final = 500
 """Characters of a subject or a display name."""

@@ -5,6 +5,7 @@ of sending. The mail then leaves outside any transaction, and one of `accepted`,
 writes down how it ended. They answer with the course the workflow is to follow.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -106,8 +107,9 @@ class Sending:
             return mail
 
     async def accepted(self, mail_id: UUID, reply: str) -> Course:
-        """The server took the mail."""
-        return await self._end(mail_id, "accepted", reply)
+        """The server took the mail. Of its reply only the status code is kept: the text may name the recipient."""
+        status = re.match(r"\d\.\d{1,3}\.\d{1,3}\b", reply)
+        return await self._end(mail_id, "accepted", status[0] if status else None)
 
     async def unsure(self, mail_id: UUID, reply: str) -> Course | None:
         """The server had the whole mail and never answered: None when it is to be sent again."""
@@ -156,7 +158,7 @@ class Sending:
                     )
             return await self._course_now(weighing, registration_id)
 
-    async def _end(self, mail_id: UUID, state: str, reply: str) -> Course:
+    async def _end(self, mail_id: UUID, state: str, reply: str | None) -> Course:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             _, weighing, registration = await self._mail(connection, mail_id, now)

@@ -7,8 +7,11 @@ from temporalio.common import RetryPolicy
 STORAGE_TIMEOUT = timedelta(seconds=30)
 """One attempt of an activity that only talks to Postgres."""
 
-SENDING_TIMEOUT = timedelta(minutes=5)
+SENDING_TIMEOUT = timedelta(minutes=20)
 """One attempt at sending: longer than every time-out of the SMTP conversation together (RFC 5321 section 4.5.3.2)."""
+
+SENDING_HEARTBEAT = timedelta(seconds=30)
+"""An attempt that is silent for so long died with its worker, and is made again."""
 
 PERSISTENT = RetryPolicy(
     initial_interval=timedelta(seconds=2), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=15)

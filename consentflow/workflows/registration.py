@@ -72,6 +72,7 @@ async def _take(step: Step, registration_id: str) -> Course:
                 registration_id,
                 task_queue=workflow.info().task_queue + options.MAIL_QUEUE_SUFFIX,
                 start_to_close_timeout=options.SENDING_TIMEOUT,
+                heartbeat_timeout=options.SENDING_HEARTBEAT,
                 retry_policy=options.PERSISTENT,
                 priority=Priority(priority_key=options.DOUBLE_OPT_IN_PRIORITY),
             )
@@ -81,6 +82,7 @@ async def _take(step: Step, registration_id: str) -> Course:
                 registration_id,
                 task_queue=workflow.info().task_queue + options.MAIL_QUEUE_SUFFIX,
                 start_to_close_timeout=options.SENDING_TIMEOUT,
+                heartbeat_timeout=options.SENDING_HEARTBEAT,
                 retry_policy=options.PERSISTENT,
                 priority=Priority(priority_key=options.NOTICE_PRIORITY),
             )
