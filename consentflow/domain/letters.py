@@ -94,7 +94,8 @@ class FrozenMail:
         envelope_to: Forward path.
         content: The whole RFC 5322 message, CRLF line ends.
         language: The language it is written in.
-        text_version: Hash (SHA-256, hex) of the wording before anything personal was filled in: evidence of what was asked.
+        text_version: Hash (SHA-256, hex) of the wording before anything personal was filled in: the evidence of
+            what was asked.
     """
 
     message_id: str

@@ -79,10 +79,9 @@ class NoticeRules(_Strict):
 
 
 class DoubleOptInRules(_Strict):
-    """How long the question stays open, and whether silence erases the contact."""
+    """How long the question stays open. Silence then erases the contact, as the mail promises."""
 
     validity_days: int = Field(default=30, ge=1, le=365)
-    keep_lapsed_contacts: bool = False
 
 
 class Policy(_Strict):

@@ -89,8 +89,9 @@ class Sending:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             weighing, registration = await self._weigh(connection, registration_id, now)
-            if registration.state in OPEN:
-                registration = await weighing.apply(registration, await weighing.decide(registration))
+            if registration.state not in OPEN:
+                return await self._give_up(weighing, registration, kind)
+            registration = await weighing.apply(registration, await weighing.decide(registration))
             course = _course(weighing, registration)
             if course.step is not _STEP_OF[kind]:
                 return course
@@ -151,11 +152,10 @@ class Sending:
             if registration.state is State.AWAITING_CONFIRMATION and question:
                 _insist_on_time(_course(weighing, registration), now)
                 await weighing.conclude("lapsed", State.LAPSED, "lapsed")
-                if not self._policy.double_opt_in.keep_lapsed_contacts:
-                    await contacts.erase(connection, registration.subject)
-                    await ledger.append(
-                        connection, now, "contact_erased", {"because": "lapsed"}, subject=registration.subject
-                    )
+                await contacts.erase(connection, registration.subject)
+                await ledger.append(
+                    connection, now, "contact_erased", {"because": "lapsed"}, subject=registration.subject
+                )
             return await self._course_now(weighing, registration_id)
 
     async def _end(self, mail_id: UUID, state: str, reply: str | None) -> Course:
@@ -221,6 +221,16 @@ class Sending:
         # Its registration ended while an attempt was under way, and the attempt never came back.
         await mails.close(connection, mail.mail_id, "unsure", None, now)
         return None
+
+    async def _give_up(self, weighing: Weighing, registration: Registration, kind: LetterKind) -> Course:
+        """The registration ended before its mail left for sure; whoever joined its question must not wait for it."""
+        mail = await mails.find_in_flight(weighing.connection, registration.subject, kind)
+        if mail and mail.registration_id == registration.registration_id:
+            if mail.state == "attempting":
+                return await self._left(weighing, registration, mail.mail_id, "unsure", None)
+            await mails.drop_in_flight(weighing.connection, registration.registration_id, weighing.at)
+        await weighing.reconsider()
+        return _course(weighing, registration)
 
     async def _freeze(
         self, weighing: Weighing, registration: Registration, contact: Contact, kind: LetterKind

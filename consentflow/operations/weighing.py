@@ -139,7 +139,7 @@ class Weighing:
         asker = self.question.registration_id if self.question else None
         asker_gone = asker not in {registration.registration_id for registration in waiting}
         if self.question and self.question.stage is Question.PENDING and asker_gone:
-            await self.drop_question()
+            await self._give_up_unless_leaving(self.question)
         for registration in sorted(waiting, key=lambda each: each.registration_id != asker):
             await self.apply(registration, await self.decide(registration))
         await self._close_answered_question()
@@ -170,6 +170,11 @@ class Weighing:
         if registration.registration_id == self.being_told:
             return
         await announce(self.connection, registration, self.question.answer_until if self.question else None, topic)
+
+    async def _give_up_unless_leaving(self, question: AskedQuestion) -> None:
+        # While its mail may be leaving the question stays for those who joined; the attempt's end decides.
+        if not await mails.attempt_under_way(self.connection, question.question_id):
+            await self.drop_question()
 
     async def _close_answered_question(self) -> None:
         if self.question is None or await registrations.find_by_question(self.connection, self.question.question_id):

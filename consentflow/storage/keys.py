@@ -8,7 +8,10 @@ from consentflow.storage.pool import Connection
 async def insert(connection: Connection, name: str, role: str, key_sha256: bytes, at: datetime) -> bool:
     """Keeps a new key; False when a key of that name is in force."""
     done: str = await connection.execute(
-        "INSERT INTO api_keys (name, role, key_sha256, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING",
+        """
+        INSERT INTO api_keys (name, role, key_sha256, created_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (name) DO NOTHING
+        """,
         name,
         role,
         key_sha256,
