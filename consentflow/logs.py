@@ -12,7 +12,7 @@ def set_up_logging(form: Literal["json", "console"], level: int = logging.INFO) 
 
     Args:
         form: ``json`` for machines, ``console`` for people.
-        level: The least that is shown; the libraries show one level less than we do.
+        level: The least that is shown.
     """
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -43,6 +43,5 @@ def set_up_logging(form: Literal["json", "console"], level: int = logging.INFO) 
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for library in ("temporalio.core", "pogo_core"):
-        logging.getLogger(library).setLevel(min(level + 10, logging.ERROR))
+    logging.getLogger("pogo_core").setLevel(logging.ERROR)  # it calls every migration a warning
     logging.getLogger("temporalio.activity").setLevel(logging.ERROR)  # every failed attempt is in Temporal's history

@@ -21,7 +21,8 @@ async def run(folder: Path, port: int, *, sample: bool, time_skipping: bool) -> 
         sample: Register sample leads. Not on a stack whose clock can be moved, where every mail is to be the caller's.
         time_skipping: Run on the engine whose clock can be moved.
     """
-    set_up_logging("console", logging.WARNING)
+    # The time-skipping engine lacks abilities of a real server, and the SDK warns of each.
+    set_up_logging("console", logging.ERROR if time_skipping else logging.WARNING)
     out = Console(highlight=False, soft_wrap=True)
     out.print("Starting Postgres, Temporal, mail sink, API and worker …")
     async with stack(folder, port, time_skipping=time_skipping) as running:

@@ -12,10 +12,10 @@ from enum import StrEnum
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from dateutil.relativedelta import relativedelta
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from consentflow.domain.consent import Fact, Question, Record
 from consentflow.domain.errors import InvalidInput
@@ -51,14 +51,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def _in_one_order(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(codes))  # the order they are written in is no rule, so it makes no version
+
+
 class Regions(_Strict):
     """Countries by regime; every known country that is not listed is ``no_contact``.
 
     ``unknown`` cannot be ``no_contact``: whoever might live in the EU is told.
     """
 
-    double_opt_in: tuple[str, ...] = Field(strict=False)
-    delayed_notice: tuple[str, ...] = Field(strict=False)
+    double_opt_in: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_in_one_order)]
+    delayed_notice: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_in_one_order)]
     unknown: Literal["delayed_notice", "double_opt_in"] = "delayed_notice"
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import Priority, VersioningBehavior
+from temporalio.common import Priority
 
 with workflow.unsafe.imports_passed_through():
     from consentflow.activities.registrations import RegistrationActivities
@@ -24,7 +24,7 @@ class RegistrationOrder:
     course: Course
 
 
-@workflow.defn(name="registration", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="registration")
 class RegistrationWorkflow:
     """Follows a registration's course to its end.
 
