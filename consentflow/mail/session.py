@@ -93,7 +93,7 @@ class Session:
 
     @classmethod
     async def open(cls, server: SmtpServer, context: ssl.SSLContext | None) -> Self:
-        """A session that is connected, protected as the server's settings ask, and logged in. Raises `SendingFailed`."""
+        """A session that is connected, protected as the settings ask, and logged in. Raises `SendingFailed`."""
         connection = cls(server, context)
         try:
             await connection._establish()
