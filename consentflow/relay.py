@@ -101,8 +101,8 @@ class Relay:
         except RPCError as error:
             _log.warning("temporal did not take a message", topic=row.topic, status=error.status.name)
             return False
-        except KeyError:
-            _log.error("unknown topic in the outbox", topic=row.topic)
+        except Exception as error:  # what this version cannot read (a newer one may) holds up no other message
+            _log.error("a message cannot be delivered", topic=row.topic, error=type(error).__name__)
             return False
         return True
 

@@ -113,7 +113,7 @@ class Parts:
         sender = Sender(
             name=mail.from_name or controller.name,
             address=mail.from_,
-            reply_to=mail.reply_to,
+            reply_to=mail.reply_to or controller.email,
             bounce_domain=mail.bounce_domain,
             message_id_domain=mail.from_.rpartition("@")[2]
             or urlsplit(self.settings.public_url).hostname

@@ -24,7 +24,7 @@ class _Group(BaseModel):
 class TemporalSettings(_Group):
     """Where Temporal is. ``tls`` is implied by an API key or a client certificate."""
 
-    address: str = "127.0.0.1:7233"
+    address: str = Field(default="127.0.0.1:7233", pattern=r"^.+:\d{1,5}$")
     namespace: str = "default"
     task_queue: str = "consentflow"
     api_key: SecretStr | None = None
@@ -130,6 +130,15 @@ def read_settings() -> Settings:
     except ValidationError as error:
         lines = []
         for each in error.errors(include_url=False, include_input=False, include_context=False):
-            name = "CONSENTFLOW_" + "__".join(str(part).upper() for part in each["loc"])
-            lines.append(f"{name}: {each['msg']}")
+            lines += [f"{name}: {each['msg']}" for name in _variables(each["loc"])]
         raise InvalidSettings("\n".join(lines)) from None
+
+
+def _variables(location: tuple[int | str, ...]) -> list[str]:
+    """The variables behind a place in the settings; for a group of which nothing is set, all that it must have."""
+    name = "CONSENTFLOW_" + "__".join(str(part).upper() for part in location)
+    group = Settings.model_fields[str(location[0])].annotation if len(location) == 1 else None
+    if not (isinstance(group, type) and issubclass(group, BaseModel)):
+        return [name]
+    required = (field.alias or key for key, field in group.model_fields.items() if field.is_required())
+    return [f"{name}__{key.upper()}" for key in required] or [name]

@@ -1,5 +1,6 @@
-"""Whether the process lives, what it can reach, and its metrics."""
+"""Whether the process lives, what is down, and its metrics."""
 
+import asyncio
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
@@ -8,8 +9,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from consentflow.domain.errors import StorageUnavailable
 from consentflow.operations.agenda import Agenda
+from consentflow.settings import Settings
 
 router = APIRouter(tags=["health"])
+
+PROBE_SECONDS = 1.0
+"""How long a neighbour may take to answer before it counts as down."""
 
 
 @router.get("/healthz")
@@ -18,15 +23,24 @@ async def alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "Something that is needed is down; it is named."}})
+@router.get("/readyz", responses={503: {"description": "Nothing can be accepted; what is down is named."}})
 async def ready(request: Request) -> JSONResponse:
-    """Whether requests can be served; names what is down. Temporal and SMTP are not needed to accept."""
-    agenda: Agenda = request.app.state.parts.agenda
-    try:
-        waiting = await agenda.outbox_depth()
-    except StorageUnavailable:
-        return JSONResponse({"status": "unready", "down": ["postgres"]}, HTTPStatus.SERVICE_UNAVAILABLE)
-    return JSONResponse({"status": "ready", "down": [], "outbox": waiting})
+    """Whether requests can be served, and what is down.
+
+    Only Postgres is needed to accept; while Temporal or the mail server is down, what was accepted waits.
+    """
+    settings: Settings = request.app.state.parts.settings
+    temporal_host, _, temporal_port = settings.temporal.address.rpartition(":")
+    waiting, temporal, smtp = await asyncio.gather(
+        _outbox_depth(request.app.state.parts.agenda),
+        _listens(temporal_host, int(temporal_port)),
+        _listens(settings.smtp.host, settings.smtp.port),
+    )
+    found = {"postgres": waiting is not None, "temporal": temporal, "smtp": smtp}
+    down = [name for name, up in found.items() if not up]
+    if waiting is None:
+        return JSONResponse({"status": "unready", "down": down}, HTTPStatus.SERVICE_UNAVAILABLE)
+    return JSONResponse({"status": "ready", "down": down, "outbox": waiting})
 
 
 @router.get("/metrics")
@@ -35,3 +49,20 @@ async def metrics(request: Request) -> Response:
     agenda: Agenda = request.app.state.parts.agenda
     await agenda.measure()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _outbox_depth(agenda: Agenda) -> int | None:
+    try:
+        return await agenda.outbox_depth()
+    except StorageUnavailable:
+        return None
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

@@ -4,6 +4,7 @@ Validation errors never repeat a value, since it may be personal data.
 """
 
 import hmac
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -18,6 +19,9 @@ from consentflow.domain.registrations import Kind
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a caller's clock may run ahead of ours before its instants count as in the future."""
+LONGEST_WEB_ADDRESS = 300
+"""Characters of a company's domain or web address; a domain alone may have 253."""
+_BEGINS_AS_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
 
 
 def _explained(error: InvalidInput) -> PydanticCustomError:
@@ -28,6 +32,13 @@ def _explained(error: InvalidInput) -> PydanticCustomError:
 def _name(value: str | None) -> str | None:
     try:
         return read_name(value, "")
+    except InvalidInput as error:
+        raise _explained(error) from None
+
+
+def _web_address(value: str | None) -> str | None:
+    try:
+        return read_name(value, "", LONGEST_WEB_ADDRESS)
     except InvalidInput as error:
         raise _explained(error) from None
 
@@ -59,6 +70,8 @@ def _text(value: object) -> object:
         return value
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "must be an RFC 3339 date and time")
+    if not _BEGINS_AS_RFC_3339.match(value):  # a number would be read as seconds, or milliseconds, since 1970
+        raise PydanticCustomError("datetime_parsing", "must be an RFC 3339 date and time")
     return value
 
 
@@ -93,7 +106,7 @@ class CompanyIn(Strict):
     """The contact's company."""
 
     name: Name = None
-    domain: Annotated[str | None, Field(max_length=300), AfterValidator(_name)] = None
+    domain: Annotated[str | None, Field(max_length=LONGEST_WEB_ADDRESS), AfterValidator(_web_address)] = None
 
 
 class RegistrationIn(Strict):

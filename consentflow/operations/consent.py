@@ -70,7 +70,8 @@ class Consent:
         now = self._clock.now()
         for index, event in enumerate(events):
             if event.occurred_at and event.occurred_at > now + CLOCK_SKEW:
-                raise InvalidInput(f"/{index}/time", "in_the_future", "lies in the future")
+                member = "data/occurred_at" if event.data.occurred_at else "time"
+                raise InvalidInput(f"/{index}/{member}", "in_the_future", "lies in the future")
         told: dict[Subject, list[tuple[CloudEvent, Fact]]] = {}
         unmatched = 0
         for event in events:

@@ -166,6 +166,7 @@ class Registrations:
             withdrawn = await weighing.move(registration, State.WITHDRAWN, "withdrawn")
             await weighing.reconsider()
             if withdrawn.company_domain:
+                await lock_company(connection, withdrawn.company_domain)
                 await companies.release_unless_registered(connection, withdrawn.company_domain, withdrawn.partner_id)
             if not await registrations.contact_needed(connection, withdrawn.subject):
                 await contacts.erase(connection, withdrawn.subject)
@@ -208,8 +209,9 @@ class Registrations:
         """The registering person, kept as a contact of its own: personal data has one table."""
         if text is None:
             return None
-        subject = subject_of(read_mailbox(text), self._subject_key)
-        await contacts.keep(connection, Contact(subject, text, None, None, None), now)
+        mailbox = read_mailbox(text)
+        subject = subject_of(mailbox, self._subject_key)
+        await contacts.introduce(connection, Contact(subject, mailbox.address, None, None, None), now)
         return subject
 
     async def _standing(self, connection: Connection, registration: Registration, now: datetime) -> Standing:

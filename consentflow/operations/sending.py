@@ -89,17 +89,21 @@ class Sending:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             weighing, registration = await self._weigh(connection, registration_id, now)
-            if registration.state not in OPEN:
-                return await self._give_up(weighing, registration, kind)
-            registration = await weighing.apply(registration, await weighing.decide(registration))
+            in_flight = await mails.find_in_flight(connection, registration.subject)
+            mine = [mail for mail in in_flight if mail.registration_id == registration_id]
+            others = [mail for mail in in_flight if mail not in mine and not await self._is_over(weighing, mail)]
+            registration = await self._decided_afresh(weighing, registration_id)
             course = _course(weighing, registration)
             if course.step is not _STEP_OF[kind]:
-                return course
+                return await self._give_up(weighing, registration, mine)
             _insist_on_time(course, now)
+            asker = weighing.question.registration_id if weighing.question else None
+            if others or (kind is LetterKind.DOUBLE_OPT_IN and asker != registration_id):
+                raise NotYet(ANOTHER_ON_ITS_WAY)  # one mail at a time leaves for a mailbox; it may answer for all
             contact = await contacts.find(connection, registration.subject)
             if contact is None:
                 raise NotFound("contact")
-            mail = await self._in_flight(connection, registration, kind, now)
+            mail = mine[0] if mine else None
             if mail and mail.state == "attempting" and self._office.when_unsure == "hold":
                 return await self._left(weighing, registration, mail.mail_id, "unsure", None)
             if mail is None:
@@ -174,9 +178,10 @@ class Sending:
         question = weighing.question
         if mail and question and question.question_id == mail.question_id:
             await self._asked(weighing, question.question_id)
-        elif registration.state is State.WAITING:
+        elif mail and mail.question_id is None:
             await weighing.record(Fact.NOTICE_SENT, weighing.at)
-            await weighing.move(registration, State.NOTIFIED, "notified")
+            if registration.state is State.WAITING:
+                await weighing.move(registration, State.NOTIFIED, "notified")
         await weighing.reconsider()
         return await self._course_now(weighing, registration.registration_id)
 
@@ -206,31 +211,33 @@ class Sending:
             raise NotFound("mail")
         return mail, *await self._weigh(connection, mail.registration_id, now)
 
-    async def _in_flight(
-        self, connection: Connection, registration: Registration, kind: LetterKind, now: datetime
-    ) -> StoredMail | None:
-        mail = await mails.find_in_flight(connection, registration.subject, kind)
-        if mail is None or (mail.registration_id, mail.question_id) == (
-            registration.registration_id,
-            registration.question_id,
-        ):
-            return mail
-        other = await registrations.find(connection, mail.registration_id)
-        if other and other.state in OPEN and other.question_id == mail.question_id:
-            raise NotYet(ANOTHER_ON_ITS_WAY)
-        # Its registration ended while an attempt was under way, and the attempt never came back.
-        await mails.close(connection, mail.mail_id, "unsure", None, now)
-        return None
+    async def _is_over(self, weighing: Weighing, mail: StoredMail) -> bool:
+        """Whether a mail in flight has no registration any more that would send it; then it comes to its end here."""
+        registration = await registrations.find(weighing.connection, mail.registration_id)
+        if registration is None or registration.state in OPEN:
+            return False
+        await self._give_up(weighing, registration, [mail])
+        return True
 
-    async def _give_up(self, weighing: Weighing, registration: Registration, kind: LetterKind) -> Course:
-        """The registration ended before its mail left for sure; whoever joined its question must not wait for it."""
-        mail = await mails.find_in_flight(weighing.connection, registration.subject, kind)
-        if mail and mail.registration_id == registration.registration_id:
-            if mail.state == "attempting":
+    async def _give_up(self, weighing: Weighing, registration: Registration, in_flight: list[StoredMail]) -> Course:
+        """The registration will not send these any more; whoever joined its question must not wait for it."""
+        for mail in in_flight:
+            if mail.state == "attempting":  # for all we know it has left
                 return await self._left(weighing, registration, mail.mail_id, "unsure", None)
-            await mails.drop_in_flight(weighing.connection, registration.registration_id, weighing.at)
+            await mails.close(weighing.connection, mail.mail_id, "dropped", None, weighing.at)
         await weighing.reconsider()
-        return _course(weighing, registration)
+        return await self._course_now(weighing, registration.registration_id)
+
+    async def _decided_afresh(self, weighing: Weighing, registration_id: str) -> Registration:
+        registration = await registrations.find(weighing.connection, registration_id)
+        if registration is None:
+            raise NotFound("registration")
+        if registration.state not in OPEN:
+            return registration
+        decided = await weighing.apply(registration, await weighing.decide(registration))
+        if decided is not registration:
+            await weighing.reconsider()
+        return decided
 
     async def _freeze(
         self, weighing: Weighing, registration: Registration, contact: Contact, kind: LetterKind

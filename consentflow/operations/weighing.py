@@ -12,7 +12,7 @@ from uuid import uuid4
 from consentflow.domain.addresses import Subject
 from consentflow.domain.consent import Fact, Question, Record
 from consentflow.domain.errors import RegistrationConflict
-from consentflow.domain.policy import Decision, Lead, Policy, decide
+from consentflow.domain.policy import Decision, Lead, Policy, Reason, decide
 from consentflow.domain.registrations import Registration, State
 from consentflow.operations.announcing import START, STEER, announce
 from consentflow.storage import facts, ledger, mails, questions, registrations
@@ -75,7 +75,9 @@ class Weighing:
         if state is State.AWAITING_CONFIRMATION and self.question and self.question.stage is Question.PENDING:
             state = State.ACCEPTED  # its mail is on its way; the question counts as asked once it has left
         must_ask = state is State.ACCEPTED and not decision.joins and not asking
-        if not new and not must_ask and (state, decision.regime) == (registration.state, registration.regime):
+        stays = (state, decision.regime) == (registration.state, registration.regime)
+        same_reason = decision.reason in (registration.reason, Reason.ALREADY_ASKED)  # why it asked outlives the asking
+        if not new and not must_ask and stays and same_reason:
             return registration
 
         if must_ask:

@@ -38,6 +38,22 @@ async def keep(connection: Connection, contact: Contact, at: datetime) -> None:
     )
 
 
+async def introduce(connection: Connection, contact: Contact, at: datetime) -> None:
+    """Stores a contact that may be known already, and leaves it alone if it is: nobody waits for a common row."""
+    await connection.execute(
+        """
+        INSERT INTO contacts (subject, email, given_name, family_name, language, recorded_at)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+        """,
+        contact.subject,
+        contact.email,
+        contact.given_name,
+        contact.family_name,
+        contact.language,
+        at,
+    )
+
+
 async def find(connection: Connection, subject: Subject) -> Contact | None:
     """The person behind a subject, unless erased."""
     row = await connection.fetchrow(

@@ -82,12 +82,10 @@ async def freeze(
     )
 
 
-async def find_in_flight(connection: Connection, subject: Subject, purpose: LetterKind) -> StoredMail | None:
-    """The mail of that purpose that is on its way to the subject: frozen, or attempted with no end known."""
-    row = await connection.fetchrow(
-        f"{_SELECT} WHERE subject = $1 AND purpose = $2 AND state IN ('frozen', 'attempting')", subject, purpose
-    )
-    return _read(row) if row else None
+async def find_in_flight(connection: Connection, subject: Subject) -> list[StoredMail]:
+    """The mails that are on their way to the subject: frozen, or attempted with no end known."""
+    rows = await connection.fetch(f"{_SELECT} WHERE subject = $1 AND state IN ('frozen', 'attempting')", subject)
+    return [_read(row) for row in rows]
 
 
 async def find(connection: Connection, mail_id: UUID) -> StoredMail | None:
@@ -110,7 +108,9 @@ async def attempt(connection: Connection, mail_id: UUID) -> None:
 
 async def rest(connection: Connection, mail_id: UUID, reply: str) -> None:
     """An attempt ended without the mail having been taken; the same bytes will be tried again."""
-    await connection.execute("UPDATE mails SET state = 'frozen', reply = $2 WHERE mail_id = $1", mail_id, reply)
+    await connection.execute(
+        "UPDATE mails SET state = 'frozen', reply = $2 WHERE mail_id = $1 AND state = 'attempting'", mail_id, reply
+    )
 
 
 async def close(connection: Connection, mail_id: UUID, state: str, reply: str | None, at: datetime) -> None:
