@@ -1,15 +1,19 @@
 """The command line."""
 
 import asyncio
+import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from consentflow.domain.audit import Findings
 from consentflow.domain.clock import SystemClock
-from consentflow.domain.errors import ConsentflowError, NotFound
+from consentflow.domain.errors import ConsentflowError, InvalidInput, NotFound
 from consentflow.operations.keys import Role
+from consentflow.operations.ledger import Export
 from consentflow.operations.registrations import Standing
 from consentflow.runtime import Parts
 from consentflow.settings import read_settings
@@ -22,9 +26,18 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys_app, name="keys")
+ledger_app = typer.Typer(no_args_is_help=True, help="The evidence.")
+app.add_typer(ledger_app, name="ledger")
 
 _out = Console()
 _err = Console(stderr=True)
+
+
+class ExportFormat(StrEnum):
+    """How evidence is handed out."""
+
+    JSON = "json"
+    HTML = "html"
 
 
 def main() -> None:
@@ -115,6 +128,51 @@ def create_key(
             return await parts.keys.create(role, name)
 
     typer.echo(asyncio.run(create()))
+
+
+@ledger_app.command("verify")
+def verify_ledger() -> None:
+    """Goes through the whole ledger; ends with 1 and names the first bad entry if anything was tampered with."""
+
+    async def verify() -> Findings:
+        parts = _parts()
+        async with parts.database:
+            return await parts.ledger.verify()
+
+    from consentflow.explaining import findings_in_words  # noqa: PLC0415 - only the commands that explain need it
+
+    findings = asyncio.run(verify())
+    typer.echo(findings_in_words(findings))
+    if findings.flaws:
+        raise typer.Exit(1)
+
+
+@ledger_app.command("export")
+def export_evidence(
+    subject: Annotated[str, typer.Argument(help="A pseudonym (s-…) or an e-mail address.")],
+    as_: Annotated[ExportFormat, typer.Option("--format", help="json, or html for paper.")] = ExportFormat.JSON,
+) -> None:
+    """Consent receipts and every ledger entry of one person."""
+
+    async def export() -> Export:
+        parts = _parts()
+        async with parts.database:
+            return await parts.ledger.export(subject)
+
+    try:
+        found = asyncio.run(export())
+    except NotFound:
+        _err.print("The ledger says nothing of this person.", style="red", highlight=False)
+        raise typer.Exit(1) from None
+    except InvalidInput as error:
+        _err.print(error.reason, style="red", highlight=False)
+        raise typer.Exit(1) from None
+    if as_ is ExportFormat.JSON:
+        typer.echo(json.dumps(found.document(), ensure_ascii=False, indent=2))
+        return
+    from consentflow.pages.evidence import render_evidence  # noqa: PLC0415 - only this command renders a page
+
+    typer.echo(render_evidence(found))
 
 
 def _parts() -> Parts:

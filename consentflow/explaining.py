@@ -1,10 +1,11 @@
-"""A registration explained on the terminal."""
+"""A registration, and the state of the ledger, explained on the terminal."""
 
 from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 
+from consentflow.domain.audit import Findings, Flaw, Wrong
 from consentflow.operations.registrations import Standing
 
 
@@ -34,6 +35,39 @@ def explain(standing: Standing, out: Console) -> None:
         detail = ", ".join(f"{key} {value}" for key, value in entry.detail.items())
         timeline.add_row(instant(entry.at), entry.event, detail)
     out.print(timeline)
+
+
+_WRONG = {
+    Wrong.ALTERED: "{where} was altered: what it says is not what was hashed when it was appended.",
+    Wrong.PREDECESSOR: "{where} misses its predecessor: the one before it in the chain was removed, put in or changed.",
+    Wrong.CHECKPOINT: "{where}: the checkpoint of {day} does not match. Something it covers was removed or rewritten.",
+    Wrong.SIGNATURE: "{where}: the checkpoint of {day} was not signed by this service, or was changed since.",
+}
+
+
+def findings_in_words(findings: Findings) -> str:
+    """What going through the ledger found, for somebody who is no engineer; the first bad entry comes first."""
+    if findings.flaws:
+        return "\n".join(["The ledger was tampered with.", *map(_flaw_in_words, findings.flaws)])
+    lines = [f"The ledger is intact: {findings.entries} entries in {findings.chains} chains."]
+    if findings.latest:
+        lines.append(
+            f"{findings.checkpoints} checkpoints, the last of {findings.latest.day}, covers up to entry"
+            f" {findings.latest.up_to_entry}, root {findings.latest.root.hex()}."
+        )
+    if findings.uncovered:
+        lines.append(f"{findings.uncovered} entries wait for the next checkpoint: they could be cut off unseen.")
+    return "\n".join(lines)
+
+
+def _flaw_in_words(flaw: Flaw) -> str:
+    here = flaw.entry_id >= flaw.through
+    where = f"Entry {flaw.entry_id}" if here else f"Entries {flaw.entry_id} to {flaw.through}"
+    text = _WRONG[flaw.wrong].format(where=where, day=flaw.checkpoint)
+    if flaw.wrong in (Wrong.CHECKPOINT, Wrong.SIGNATURE):
+        return text
+    covering = f"The checkpoint of {flaw.checkpoint}" if flaw.checkpoint else "No checkpoint"
+    return f"{text} {covering} covers it."
 
 
 def instant(at: datetime | None) -> str:

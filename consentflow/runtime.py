@@ -1,9 +1,10 @@
 """The one place where things are built: settings in, working parts out."""
 
 import asyncio
+import hmac
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -19,12 +20,15 @@ from consentflow.domain.clock import Clock
 from consentflow.domain.errors import StorageUnavailable
 from consentflow.domain.letters import FrozenMail, LeadLetter
 from consentflow.domain.policy import Policy, read_policy
+from consentflow.domain.secrets import derive_key
+from consentflow.mail.dkim import DkimSigner
 from consentflow.mail.message import Sender, freeze
 from consentflow.mail.render import LetterRenderer
 from consentflow.mail.smtp import SmtpPool, SmtpServer, TlsMode
 from consentflow.operations.agenda import Agenda
 from consentflow.operations.consent import Consent
 from consentflow.operations.keys import Keys
+from consentflow.operations.ledger import Ledger
 from consentflow.operations.registrations import Accounts, Registrations
 from consentflow.operations.sending import Office, Sending
 from consentflow.relay import SEARCH_ATTRIBUTES
@@ -78,6 +82,11 @@ class Parts:
         return Keys(self.database, self.clock)
 
     @cached_property
+    def ledger(self) -> Ledger:
+        """Operations on the ledger as evidence."""
+        return Ledger(self.database, self.clock, self._secret, self.settings.controller.as_controller())
+
+    @cached_property
     def agenda(self) -> Agenda:
         """What is still to come."""
         return Agenda(self.database, self.clock)
@@ -120,18 +129,22 @@ class Parts:
             or "localhost",
         )
 
+        dkim = mail.dkim and DkimSigner(mail.dkim.domain, mail.dkim.selector, mail.dkim.private_key_file.read_bytes())
+        mail_key = derive_key(self._secret, "mail")
+
         def compose(letter: LeadLetter, key: str) -> FrozenMail:
             names = (letter.recipient.given_name, letter.recipient.family_name)
-            return freeze(
+            frozen = freeze(
                 renderer.render(letter),
                 sender=sender,
                 recipient=letter.recipient.address,
                 recipient_name=" ".join(name for name in names if name) or None,
-                key=key,
+                key=hmac.digest(mail_key, key.encode(), "sha256").hex(),  # a bounce address cannot be guessed from an id
                 language=letter.language,
                 written_at=letter.written_at,
                 unsubscribe_url=letter.links.unsubscribe,
             )
+            return replace(frozen, content=dkim.sign(frozen.content, signed_at=letter.written_at)) if dkim else frozen
 
         return compose
 

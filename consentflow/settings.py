@@ -50,6 +50,15 @@ class SmtpSettings(_Group):
     """The most that one task queue sends, over all workers together; None for no limit."""
 
 
+class DkimSettings(_Group):
+    """The key that mails are signed with (RFC 6376). Its public half stands in the DNS under the selector."""
+
+    domain: str
+    selector: str
+    private_key_file: Path
+    """PEM, RSA of at least 2048 bits."""
+
+
 class MailSettings(_Group):
     """Who writes. Replies go to the controller unless ``reply_to`` says otherwise."""
 
@@ -57,6 +66,7 @@ class MailSettings(_Group):
     from_name: str | None = None
     reply_to: str | None = None
     bounce_domain: str | None = None
+    dkim: DkimSettings | None = None
     when_unsure: Literal["retry", "hold"] = "retry"
 
 

@@ -10,13 +10,16 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
+from consentflow.activities.ledger import LedgerActivities
 from consentflow.activities.registrations import RegistrationActivities
 from consentflow.domain.clock import SystemClock
 from consentflow.logs import set_up_logging
 from consentflow.relay import Relay
 from consentflow.runtime import Parts, connect_temporal, prepare_search_attributes
+from consentflow.schedules import keep_schedules
 from consentflow.settings import Settings, read_settings
 from consentflow.signals import until_stopped
+from consentflow.workflows.ledger import LedgerCheckpointWorkflow
 from consentflow.workflows.options import MAIL_QUEUE_SUFFIX
 from consentflow.workflows.registration import RegistrationWorkflow
 
@@ -39,6 +42,7 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
         stack.push_async_callback(parts.database.close)
         mailer = await stack.enter_async_context(parts.mailer())
         activities = RegistrationActivities(parts.sending, mailer)
+        ledger = LedgerActivities(parts.ledger)
         mail = Worker(
             client,
             task_queue=temporal.task_queue + MAIL_QUEUE_SUFFIX,
@@ -52,8 +56,8 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
         course = Worker(
             client,
             task_queue=temporal.task_queue,
-            workflows=[RegistrationWorkflow],
-            activities=[activities.lapse],
+            workflows=[RegistrationWorkflow, LedgerCheckpointWorkflow],
+            activities=[activities.lapse, ledger.checkpoint],
             graceful_shutdown_timeout=DRAIN,
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -61,6 +65,7 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
         )
         await stack.enter_async_context(mail)
         await stack.enter_async_context(course)
+        await keep_schedules(client, temporal.task_queue)
         relay = Relay(parts.database, client, parts.clock, temporal.task_queue, searchable=searchable)
         carrying = asyncio.create_task(relay.run(), name="relay")
         stack.push_async_callback(_end, carrying)

@@ -61,6 +61,8 @@ async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         pattern = url.replace("/postgres?", "/{database}?")
         connection = await asyncpg.connect(url)
         try:
+            await connection.execute("ALTER SYSTEM SET fsync = off")  # nobody needs the data after a crash
+            await connection.execute("SELECT pg_reload_conf()")
             await connection.execute("CREATE DATABASE template_migrated")
         finally:
             await connection.close()
@@ -75,7 +77,7 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     connection = await asyncpg.connect(postgres_url.format(database="postgres"))
     try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template_migrated STRATEGY file_copy")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template_migrated STRATEGY wal_log")
         yield postgres_url.format(database=name)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:

@@ -19,13 +19,10 @@ from consentflow.domain.errors import (
 )
 from consentflow.domain.letters import FrozenMail, LetterKind
 from consentflow.domain.registrations import Course
-from consentflow.operations.sending import NotYet, Sending
+from consentflow.operations.sending import FAULT_PAUSE, NotYet, Sending
 
 GREYLISTED = timedelta(minutes=6)
 """When to come back after a 4yz reply: greylisting servers want 5 to 30 minutes (RFC 6647 section 5)."""
-
-MISCONFIGURED = timedelta(minutes=5)
-"""When to see whether a fault of our own set-up was mended."""
 
 BEAT = timedelta(seconds=10)
 """Between two signs of life of a slow attempt; well below the workflows' heartbeat time-out."""
@@ -107,7 +104,7 @@ async def _in_temporals_words(work: Awaitable[T]) -> T:
         raise ApplicationError("not yet", type="NotYet", next_retry_delay=wait.wait) from None
     except ConfigurationFault as fault:
         text = f"the mail server refuses our set-up: {fault}"
-        raise ApplicationError(text, type="ConfigurationFault", next_retry_delay=MISCONFIGURED) from None
+        raise ApplicationError(text, type="ConfigurationFault", next_retry_delay=FAULT_PAUSE) from None
     except (TransientFailure, OutcomeUnsure) as failure:
         later = GREYLISTED if failure.code is not None else None
         raise ApplicationError(str(failure), type=type(failure).__name__, next_retry_delay=later) from None

@@ -1,7 +1,7 @@
 """Events from the vendor's site."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
@@ -11,15 +11,22 @@ from pydantic_core import from_json
 from consentflow.api.auth import requires
 from consentflow.api.problems import FieldError, field_errors, problem
 from consentflow.domain.errors import InvalidInput
-from consentflow.domain.events import MOST_PER_BATCH, CloudEvent, as_list
+from consentflow.domain.events import MOST_PER_BATCH, CloudEvent, EventData, as_list
 from consentflow.operations.consent import Consent
 from consentflow.operations.keys import Role
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
+
+def _self_contained(schema: dict[str, Any]) -> dict[str, Any]:
+    """The event's schema with its data in place: a reference into itself would lead nowhere in the whole document."""
+    data = schema.pop("$defs")[EventData.__name__]
+    return schema | {"properties": schema["properties"] | {"data": data}}
+
+
 _SINGLE = "application/cloudevents+json"
 _BATCH = "application/cloudevents-batch+json"
-_EVENT = CloudEvent.model_json_schema()
+_EVENT = _self_contained(CloudEvent.model_json_schema())
 _batch = TypeAdapter(list[CloudEvent])
 
 

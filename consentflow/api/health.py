@@ -4,11 +4,12 @@ import asyncio
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from consentflow.domain.errors import StorageUnavailable
 from consentflow.operations.agenda import Agenda
+from consentflow.storage.mail_fault import MailFault
 from consentflow.settings import Settings
 
 router = APIRouter(tags=["health"])
@@ -31,8 +32,8 @@ async def ready(request: Request) -> JSONResponse:
     """
     settings: Settings = request.app.state.parts.settings
     temporal_host, _, temporal_port = settings.temporal.address.rpartition(":")
-    waiting, temporal, smtp = await asyncio.gather(
-        _outbox_depth(request.app.state.parts.agenda),
+    (waiting, fault), temporal, smtp = await asyncio.gather(
+        _backlog(request.app.state.parts.agenda),
         _listens(temporal_host, int(temporal_port)),
         _listens(settings.smtp.host, settings.smtp.port),
     )
@@ -40,10 +41,11 @@ async def ready(request: Request) -> JSONResponse:
     down = [name for name, up in found.items() if not up]
     if waiting is None:
         return JSONResponse({"status": "unready", "down": down}, HTTPStatus.SERVICE_UNAVAILABLE)
-    return JSONResponse({"status": "ready", "down": down, "outbox": waiting})
+    refused = {"fault": fault.fault, "since": fault.since.isoformat()} if fault else None
+    return JSONResponse({"status": "ready", "down": down, "outbox": waiting, "mail_fault": refused})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus metrics of this process and of the database's backlog."""
     agenda: Agenda = request.app.state.parts.agenda
@@ -51,11 +53,11 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _outbox_depth(agenda: Agenda) -> int | None:
+async def _backlog(agenda: Agenda) -> tuple[int | None, MailFault | None]:
     try:
-        return await agenda.outbox_depth()
+        return await agenda.outbox_depth(), await agenda.mail_fault()
     except StorageUnavailable:
-        return None
+        return None, None
 
 
 async def _listens(host: str, port: int) -> bool:

@@ -11,7 +11,10 @@ MOST_BYTES = 1_000_000
 """The largest request body."""
 
 SLOWEST = 20.0
-"""Seconds a client may take between two pieces of a body."""
+"""Seconds a client may take for a whole body."""
+
+_HANG_UP = {"Connection": "close"}
+"""The rest of the body may still come; on this line it must not be waited for, nor be taken for a request."""
 
 
 class BodyLimits:
@@ -31,27 +34,34 @@ class BodyLimits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        pieces: list[Message] = []
-        size = 0
-        while True:
-            try:
-                async with asyncio.timeout(self._slowest):
-                    message = await receive()
-            except TimeoutError:
-                await problem(HTTPStatus.REQUEST_TIMEOUT, "request_timeout")(scope, receive, send)
-                return
-            if message["type"] == "http.disconnect":
-                return
-            pieces.append(message)
-            size += len(message.get("body", b""))
-            if size > self._most:
-                too_large = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-                await problem(too_large, "too_large", headers={"Connection": "close"})(scope, receive, send)
-                return
-            if not message.get("more_body", False):
-                break
+        try:
+            async with asyncio.timeout(self._slowest):
+                pieces = await self._read(receive)
+        except TimeoutError:
+            await problem(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", headers=_HANG_UP)(scope, receive, send)
+            return
+        except _TooLargeError:
+            too_large = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            await problem(too_large, "too_large", headers=_HANG_UP)(scope, receive, send)
+            return
+        if pieces[-1]["type"] == "http.disconnect":
+            return
 
         async def replay() -> Message:
             return pieces.pop(0) if pieces else await receive()
 
         await self._app(scope, replay, send)
+
+    async def _read(self, receive: Receive) -> list[Message]:
+        pieces: list[Message] = []
+        size = 0
+        while not pieces or pieces[-1].get("more_body", False):
+            pieces.append(await receive())
+            size += len(pieces[-1].get("body", b""))
+            if size > self._most:
+                raise _TooLargeError
+        return pieces
+
+
+class _TooLargeError(Exception):
+    pass

@@ -73,6 +73,7 @@ def field_errors(errors: Sequence[Any], skip: int = 0) -> list[FieldError]:
 
 def install(app: FastAPI) -> None:
     """Lets the application answer every error with a problem document."""
+    _document(app)
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -110,6 +111,22 @@ def install(app: FastAPI) -> None:
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         _log.error("unexpected", error=type(error).__name__)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error")
+
+
+def _document(app: FastAPI) -> None:
+    """Lets the OpenAPI document say that problems come as problem documents; FastAPI knows one media type only."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        for path in document["paths"].values():
+            for operation in path.values():
+                for response in operation["responses"].values():
+                    if MEDIA_TYPE in response.get("content", {}):
+                        response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way
 
 
 _CONFLICTS = {"registration_conflict": "The registration id is known with other content."}

@@ -36,6 +36,11 @@ def _name(value: str | None) -> str | None:
         raise _explained(error) from None
 
 
+def _as_received(value: str | None) -> str | None:
+    _name(value)  # refuses what could not be shown or stored; what it would tidy up stays as it came
+    return value
+
+
 def _web_address(value: str | None) -> str | None:
     try:
         return read_name(value, "", LONGEST_WEB_ADDRESS)
@@ -79,6 +84,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-
 """A caller's own id; its alphabet keeps addresses out."""
 Name = Annotated[str | None, Field(max_length=1000), AfterValidator(_name)]
 Address = Annotated[str, Field(max_length=320), AfterValidator(_address)]
+Place = Annotated[str | None, Field(max_length=200), AfterValidator(_as_received)]
 Instant = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text), AfterValidator(_plausible)]
 
 
@@ -118,15 +124,15 @@ class RegistrationIn(Strict):
     registered_by: Address | None = None
     contact: ContactIn
     company: CompanyIn | None = None
-    country: Annotated[str | None, Field(max_length=200), AfterValidator(_name)] = None
+    country: Place = None
     registered_at: Instant | None = None
 
     def fingerprint(self, key: bytes) -> bytes:
         """Keyed hash of the content: equal for a repeat, different for anything else, silent about persons."""
-        return hmac.digest(key, self.model_dump_json(exclude_none=True, exclude_unset=True).encode(), "sha256")
+        return hmac.digest(key, self.model_dump_json(exclude_none=True).encode(), "sha256")
 
 
 class CorrectionIn(Strict):
     """A location that became known or was corrected; null makes it unknown again."""
 
-    country: Annotated[str | None, Field(max_length=200), AfterValidator(_name)]
+    country: Place

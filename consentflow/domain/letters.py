@@ -56,6 +56,7 @@ class LeadLinks:
     """Opaque links, absolute. ``confirm`` is there for the double opt-in only."""
 
     unsubscribe: str
+    preferences: str
     confirm: str | None = None
 
 

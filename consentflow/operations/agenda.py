@@ -7,12 +7,14 @@ from prometheus_client import Gauge
 from consentflow.domain.clock import Clock
 from consentflow.domain.errors import StorageUnavailable
 from consentflow.operations.announcing import START, announce
-from consentflow.storage import agenda, outbox, registrations
+from consentflow.storage import agenda, mail_fault, outbox, registrations
+from consentflow.storage.mail_fault import MailFault
 from consentflow.storage.pool import Database
 
 _WAITING = Gauge("consentflow_outbox_messages", "Messages that Temporal has not taken yet.")
 _OLDEST = Gauge("consentflow_outbox_oldest_timestamp_seconds", "When the oldest of them was written; 0 if none.")
 _OVERDUE = Gauge("consentflow_overdue", "Mails and questions whose time has come and that have not moved on.")
+_FAULT = Gauge("consentflow_mail_configuration_fault", "Whether the mail server refuses our own set-up.")
 _POSTGRES = Gauge("consentflow_postgres_up", "Whether Postgres answers.")
 
 
@@ -27,6 +29,11 @@ class Agenda:
         """How many messages wait for Temporal."""
         async with self._database.transaction() as connection:
             return (await outbox.depth(connection))[0]
+
+    async def mail_fault(self) -> MailFault | None:
+        """What the mail server refuses of our own set-up at present."""
+        async with self._database.transaction() as connection:
+            return await mail_fault.find(connection)
 
     async def next_due(self, after: datetime) -> datetime | None:
         """The next instant, UTC, at which something is to happen."""
@@ -50,6 +57,7 @@ class Agenda:
             async with self._database.transaction() as connection:
                 waiting, oldest = await outbox.depth(connection)
                 late = await agenda.overdue(connection, self._clock.now())
+                fault = await mail_fault.find(connection)
         except StorageUnavailable:
             _POSTGRES.set(0)
             return
@@ -57,3 +65,4 @@ class Agenda:
         _WAITING.set(waiting)
         _OLDEST.set(oldest.timestamp() if oldest else 0)
         _OVERDUE.set(late)
+        _FAULT.set(fault is not None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from consentflow.domain.addresses import Subject, read_mailbox, subject_of
@@ -15,9 +16,12 @@ from consentflow.domain.policy import Policy
 from consentflow.domain.registrations import State
 from consentflow.domain.secrets import derive_key, hash_token
 from consentflow.operations.weighing import Weighing
-from consentflow.storage import contacts, facts, ledger, questions, tokens
-from consentflow.storage.pool import Connection, Database
+from consentflow.storage import contacts, facts, ledger, mails, questions, tokens
+from consentflow.storage.pool import Connection, Database, lock_subject
 from consentflow.storage.tokens import Token
+
+FETCHES_COUNT_ONCE_IN = timedelta(hours=1)
+"""A link that is fetched again within this time leaves no second entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,10 @@ class Consent:
                         duplicate += 1
                         continue
                     news += 1
-                    await weighing.record(fact, event.occurred_at or now)
-                    await ledger.append(connection, now, "consent_event", {"fact": fact.value}, subject=subject)
+                    occurred_at = event.occurred_at or now
+                    await weighing.record(fact, occurred_at)
+                    detail = {"fact": fact.value, "occurred_at": occurred_at.isoformat()}
+                    await ledger.append(connection, now, "consent_event", detail, subject=subject)
                 accepted += news
                 if news:
                     await weighing.reconsider()
@@ -103,6 +109,24 @@ class Consent:
         """What a link leads to; changes nothing."""
         async with self._database.transaction() as connection:
             return await self._look_up(connection, purpose, token)
+
+    async def fetch(self, token: str) -> Link:
+        """The link of a double opt-in was fetched; what it leads to.
+
+        Mail scanners fetch links as people do, so this is evidence that the mail arrived and none of consent. It is
+        recorded while the button can be pressed, once per link within `FETCHES_COUNT_ONCE_IN`; nothing else changes.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            link = await self._look_up(connection, "confirm", token)
+            found = await tokens.find(connection, hash_token(token), "confirm")
+            if link.state is LinkState.OPEN and found:
+                await lock_subject(connection, found.subject)
+                asked = await _what_was_asked(connection, found)
+                since = now - FETCHES_COUNT_ONCE_IN
+                if not await ledger.knows_since(connection, found.subject, "link_fetched", asked, since):
+                    await ledger.append(connection, now, "link_fetched", asked, subject=found.subject)
+            return link
 
     async def confirm(self, token: str) -> Link:
         """The button of a double opt-in was pressed: the evidence of consent (GDPR Art. 7(1), BGH I ZR 164/09).
@@ -123,7 +147,7 @@ class Consent:
                     connection,
                     now,
                     "consent_given",
-                    {"how": "button", "question_id": str(found.question_id), "language": found.language.value},
+                    {"how": "button", **await _what_was_asked(connection, found)},
                     subject=found.subject,
                 )
                 await weighing.conclude("confirmed", State.CONFIRMED, "confirmed")
@@ -162,6 +186,18 @@ class Consent:
             return True
         question = await questions.find(connection, token.question_id)
         return question is not None and question.outcome in (None, "confirmed")
+
+
+async def _what_was_asked(connection: Connection, token: Token) -> dict[str, str | int | bool | None]:
+    """The question that a link answers, in the mail that it was in."""
+    version = await mails.text_version(connection, token.mail_id) if token.mail_id else None
+    asked = {
+        "question_id": str(token.question_id),
+        "mail_id": str(token.mail_id) if token.mail_id else None,
+        "text_version": version,
+        "language": token.language.value,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 async def _forget_if_suppressed(weighing: Weighing) -> None:

@@ -134,11 +134,13 @@ class Registrations:
 
         Raises:
             NotFound: No such registration.
-            RegistrationClosed: It has come to its end.
+            RegistrationClosed: It has come to its end, or there is nobody left to write to.
         """
         now = self._clock.now()
         async with self._database.transaction() as connection:
             weighing, registration = await self._changeable(connection, registration_id, now)
+            if await contacts.find(connection, registration.subject) is None:
+                raise RegistrationClosed("The contact was erased.")  # it lapsed, or objected, by another registration
             location = read_location(country)
             if (location.country, location.received) != (registration.country, registration.country_received):
                 registration = replace(registration, country=location.country, country_received=location.received)

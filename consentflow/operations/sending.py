@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from consentflow.domain.clock import Clock
 from consentflow.domain.consent import Fact
-from consentflow.domain.errors import NotFound, RecipientRefused, SendingFailed
+from consentflow.domain.errors import ConfigurationFault, NotFound, RecipientRefused, SendingFailed
 from consentflow.domain.languages import letter_language
 from consentflow.domain.letters import (
     Compose,
@@ -27,20 +27,24 @@ from consentflow.domain.policy import Policy
 from consentflow.domain.registrations import OPEN, Course, Registration, State, Step, course_of
 from consentflow.domain.secrets import hash_token, new_token
 from consentflow.operations.weighing import Weighing
-from consentflow.storage import contacts, ledger, mails, questions, registrations, tokens
+from consentflow.storage import contacts, ledger, mail_fault, mails, questions, registrations, tokens
 from consentflow.storage.contacts import Contact
 from consentflow.storage.mails import StoredMail
 from consentflow.storage.pool import Connection, Database
 from consentflow.storage.tokens import Token
 
 UNSUBSCRIBE_VALIDITY = timedelta(days=3 * 365)
-"""The link to object outlives the mail's usual stay in a mailbox (GDPR Art. 21 knows no term)."""
+"""The links to object and to choose outlive the mail's usual stay in a mailbox (GDPR Art. 21 knows no term)."""
 
 _STEP_OF = {LetterKind.DOUBLE_OPT_IN: Step.SEND_DOUBLE_OPT_IN, LetterKind.NOTICE: Step.SEND_NOTICE}
 
 
 ANOTHER_ON_ITS_WAY = timedelta(minutes=1)
 """When to ask again while a mail of the same purpose is leaving for the same mailbox."""
+
+
+FAULT_PAUSE = timedelta(minutes=5)
+"""How long no mail is tried after the mail server has refused our own set-up."""
 
 
 class NotYet(Exception):
@@ -103,6 +107,7 @@ class Sending:
             contact = await contacts.find(connection, registration.subject)
             if contact is None:
                 raise NotFound("contact")
+            await _insist_on_sound_set_up(connection, now)
             mail = mine[0] if mine else None
             if mail and mail.state == "attempting" and self._office.when_unsure == "hold":
                 return await self._left(weighing, registration, mail.mail_id, "unsure", None)
@@ -126,6 +131,8 @@ class Sending:
         """The mail did not leave; the same bytes will be tried again."""
         async with self._database.transaction() as connection:
             await mails.rest(connection, mail_id, str(failure))
+            if isinstance(failure, ConfigurationFault):
+                await mail_fault.note(connection, str(failure), self._clock.now())
 
     async def refused(self, mail_id: UUID, failure: RecipientRefused) -> Course:
         """The mailbox does not exist: whoever asked or was about to tell ends undeliverable, and nothing follows."""
@@ -140,6 +147,8 @@ class Sending:
             elif registration.state in OPEN:
                 await weighing.move(registration, State.UNDELIVERABLE, "undeliverable")
             await weighing.reconsider()
+            if not await registrations.contact_needed(connection, registration.subject):
+                await contacts.erase(connection, registration.subject)
             return await self._course_now(weighing, registration.registration_id)
 
     async def lapse(self, registration_id: str) -> Course:
@@ -166,6 +175,7 @@ class Sending:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             _, weighing, registration = await self._mail(connection, mail_id, now)
+            await mail_fault.clear(connection)
             return await self._left(weighing, registration, mail_id, state, reply)
 
     async def _left(
@@ -224,7 +234,7 @@ class Sending:
         for mail in in_flight:
             if mail.state == "attempting":  # for all we know it has left
                 return await self._left(weighing, registration, mail.mail_id, "unsure", None)
-            await mails.close(weighing.connection, mail.mail_id, "dropped", None, weighing.at)
+            await mails.drop_in_flight(weighing.connection, mail.registration_id, weighing.at)
         await weighing.reconsider()
         return await self._course_now(weighing, registration.registration_id)
 
@@ -248,9 +258,15 @@ class Sending:
         language = letter_language(contact.language, registration.country, registration.company_domain)
         confirm = None
         if question_id and until:
-            confirm = await self._link(weighing, Token("confirm", contact.subject, question_id, language, until))
+            asking = Token("confirm", contact.subject, question_id, language, until, mail_id=mail_id)
+            confirm = await self._link(weighing, asking)
         unsubscribe = await self._link(
-            weighing, Token("unsubscribe", contact.subject, None, language, now + UNSUBSCRIBE_VALIDITY)
+            weighing,
+            Token("unsubscribe", contact.subject, None, language, now + UNSUBSCRIBE_VALIDITY, mail_id=mail_id),
+        )
+        preferences = await self._link(
+            weighing,
+            Token("preferences", contact.subject, None, language, now + UNSUBSCRIBE_VALIDITY, mail_id=mail_id),
         )
         letter = LeadLetter(
             kind=kind,
@@ -258,7 +274,7 @@ class Sending:
             recipient=Recipient(contact.email, contact.given_name, contact.family_name),
             company=registration.company_name or registration.company_domain,
             controller=self._office.controller,
-            links=LeadLinks(unsubscribe, confirm),
+            links=LeadLinks(unsubscribe, preferences, confirm),
             written_at=now,
             answer_until=_last_full_day(until) if until else None,
         )
@@ -274,7 +290,14 @@ class Sending:
             now,
         )
         await weighing.note(
-            registration, "mail_frozen", mail_id=str(mail_id), language=language.value, text_version=frozen.text_version
+            registration,
+            "mail_frozen",
+            kind=kind.value,
+            mail_id=str(mail_id),
+            question_id=str(question_id) if question_id else None,
+            language=language.value,
+            text_version=frozen.text_version,
+            privacy_policy_version=self._office.controller.privacy_policy_version,
         )
         return StoredMail(mail_id, registration.registration_id, question_id, "frozen", frozen)
 
@@ -292,6 +315,13 @@ class Sending:
 
 def _course(weighing: Weighing, registration: Registration) -> Course:
     return course_of(registration, weighing.question.answer_until if weighing.question else None)
+
+
+async def _insist_on_sound_set_up(connection: Connection, now: datetime) -> None:
+    """While the server refuses our set-up no mail leaves, except one now and then to see whether it was mended."""
+    fault = await mail_fault.find(connection)
+    if fault and now < fault.last_seen + FAULT_PAUSE:
+        raise NotYet(fault.last_seen + FAULT_PAUSE - now)
 
 
 def _insist_on_time(course: Course, now: datetime) -> None:

@@ -23,14 +23,14 @@ _HEADERS = {
     ),
 }
 
-Token = Annotated[str, Path(max_length=200)]
+Token = Annotated[str, Path()]
 Wanted = Annotated[str | None, Query(alias="language", max_length=35)]
 
 
 @router.api_route("/confirm/{token}", methods=["GET", "HEAD"])
 async def show_question(request: Request, token: Token, language: Wanted = None) -> HTMLResponse:
     """The question of a double opt-in, with its button."""
-    return _page(request, await _consent(request).look_up("confirm", token), language, "confirm.html", "confirmed.html")
+    return _page(request, await _consent(request).fetch(token), language, "confirm.html", "confirmed.html")
 
 
 @router.post("/confirm/{token}")

@@ -28,7 +28,11 @@ async def append(
     subject: Subject | None = None,
     registration_id: str | None = None,
 ) -> None:
-    """Adds an entry."""
+    """Adds an entry to the end of its chain.
+
+    A transaction that appends about no subject does so as the last thing: all such entries form one chain, and the
+    next is held up until it ends.
+    """
     await connection.execute(
         "INSERT INTO ledger (at, subject, registration_id, event, detail) VALUES ($1, $2, $3, $4, $5)",
         at,
@@ -37,6 +41,22 @@ async def append(
         event,
         dict(detail),
     )
+
+
+async def knows_since(connection: Connection, subject: Subject, event: str, detail: Detail, since: datetime) -> bool:
+    """Whether the subject's chain has such an event, with such a detail among others, after an instant."""
+    known: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM ledger WHERE subject = $1 AND event = $2 AND at > $3 AND detail @> $4
+        )
+        """,
+        subject,
+        event,
+        since,
+        dict(detail),
+    )
+    return known
 
 
 async def of_registration(connection: Connection, registration_id: str) -> list[Entry]:

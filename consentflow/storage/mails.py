@@ -94,6 +94,12 @@ async def find(connection: Connection, mail_id: UUID) -> StoredMail | None:
     return _read(row) if row else None
 
 
+async def text_version(connection: Connection, mail_id: UUID) -> str | None:
+    """Hash of the wording of a mail; it stays when the bytes are erased."""
+    version: str | None = await connection.fetchval("SELECT text_version FROM mails WHERE mail_id = $1", mail_id)
+    return version
+
+
 async def attempt(connection: Connection, mail_id: UUID) -> None:
     """An attempt begins. One that never ends leaves this mark."""
     await connection.execute(

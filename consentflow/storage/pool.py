@@ -126,6 +126,9 @@ def _translated() -> Iterator[None]:
     except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
         raise StorageUnavailable(type(error).__name__) from error
     except (
+        asyncpg.InternalClientError,  # what asyncpg says of a connection that was cut in mid-sentence
+        asyncpg.InvalidCatalogNameError,  # the database is not there,
+        asyncpg.UndefinedTableError,  # or nobody has migrated it yet
         asyncpg.CannotConnectNowError,
         asyncpg.AdminShutdownError,
         asyncpg.CrashShutdownError,

@@ -87,9 +87,12 @@ async def update(connection: Connection, registration: Registration) -> None:
 
 
 async def contact_needed(connection: Connection, subject: Subject) -> bool:
-    """Whether any registration of the subject still has a use for the contact's personal data."""
+    """Whether any registration has a use for the contact's personal data, of the person or made by the person."""
     needed: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM registrations WHERE subject = $1 AND NOT state = ANY($2))",
+        """
+        SELECT EXISTS (SELECT FROM registrations WHERE subject = $1 AND NOT state = ANY($2))
+            OR EXISTS (SELECT FROM registrations WHERE registered_by = $1)
+        """,
         subject,
         list(HOLDS_NO_CONTACT),
     )

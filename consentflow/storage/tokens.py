@@ -16,6 +16,7 @@ class Token:
     Args:
         question_id: The question it answers, for ``confirm``.
         used_at: When it first did its work, UTC.
+        mail_id: The mail it was in; None for links from before this was kept.
     """
 
     purpose: str
@@ -24,14 +25,15 @@ class Token:
     language: Language
     expires_at: datetime
     used_at: datetime | None = None
+    mail_id: UUID | None = None
 
 
 async def keep(connection: Connection, token_sha256: bytes, token: Token) -> None:
     """Keeps a new token."""
     await connection.execute(
         """
-        INSERT INTO tokens (token_sha256, purpose, subject, question_id, language, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO tokens (token_sha256, purpose, subject, question_id, language, expires_at, mail_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         """,
         token_sha256,
         token.purpose,
@@ -39,6 +41,7 @@ async def keep(connection: Connection, token_sha256: bytes, token: Token) -> Non
         token.question_id,
         token.language,
         token.expires_at,
+        token.mail_id,
     )
 
 
@@ -46,7 +49,7 @@ async def find(connection: Connection, token_sha256: bytes, purpose: str) -> Tok
     """What the link stands for, expired and used ones included; never one of another purpose."""
     row = await connection.fetchrow(
         """
-        SELECT purpose, subject, question_id, language, expires_at, used_at FROM tokens
+        SELECT purpose, subject, question_id, language, expires_at, used_at, mail_id FROM tokens
         WHERE token_sha256 = $1 AND purpose = $2
         """,
         token_sha256,

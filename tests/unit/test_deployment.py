@@ -55,7 +55,9 @@ def settings_of(model: type[BaseModel], prefix: str = PREFIX) -> Iterator[tuple[
         options = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
         groups = [each for each in options if isinstance(each, type) and issubclass(each, BaseModel)]
         for group in groups:
-            yield from settings_of(group, f"{variable}__")
+            optional_group = type(None) in options  # what it needs is needed only once it is used
+            for inner, needed in settings_of(group, f"{variable}__"):
+                yield inner, needed and not optional_group
         if not groups:
             yield variable, field.is_required()
 

@@ -1,0 +1,194 @@
+"""The OpenAPI document, and whether the service keeps to it whatever a program sends."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import httpx
+import jsonschema
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from schemathesis.specs.openapi.definitions import OPENAPI_31
+
+from consentflow.api.app import create_app, serving
+from consentflow.domain.clock import SystemClock
+from consentflow.operations.keys import Role
+from consentflow.runtime import Parts
+from tests.conftest import make_settings
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture
+def document(app: FastAPI) -> dict[str, Any]:
+    return app.openapi()
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    jsonschema.validate(document, OPENAPI_31)
+
+
+def test_every_reference_in_the_document_leads_somewhere(document: dict[str, Any]) -> None:
+    def references(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            if isinstance(node.get("$ref"), str):
+                yield node["$ref"]
+            for child in node.values():
+                yield from references(child)
+        elif isinstance(node, list):
+            for child in node:
+                yield from references(child)
+
+    found = set(references(document))
+    assert {"#/components/schemas/Problem", "#/components/schemas/RegistrationIn"} <= found
+    assert {ref.removeprefix("#/components/schemas/") for ref in found} <= set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/v1/registrations", "post"),
+        ("/v1/registrations/{registration_id}", "get"),
+        ("/v1/registrations/{registration_id}", "patch"),
+        ("/v1/registrations/{registration_id}", "delete"),
+        ("/v1/accounts/{domain}", "put"),
+        ("/v1/events", "post"),
+        ("/healthz", "get"),
+        ("/readyz", "get"),
+        ("/metrics", "get"),
+    ],
+)
+def test_the_document_lists_every_endpoint(document: dict[str, Any], path: str, method: str) -> None:
+    operation = document["paths"][path][method]
+    assert operation["summary"]
+    assert operation["description"]
+    assert ("security" in operation) is path.startswith("/v1/")
+
+
+def test_the_document_lists_no_page(document: dict[str, Any]) -> None:
+    assert [path for path in document["paths"] if path.startswith(("/confirm", "/unsubscribe", "/dev"))] == []
+
+
+def test_every_refusal_is_documented_as_a_problem_document(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        if not path.startswith("/v1/"):
+            continue
+        for operation in operations.values():
+            refusals = {status: each for status, each in operation["responses"].items() if status >= "400"}
+            assert {"400", "401", "403", "408", "413", "422", "503"} <= set(refusals)
+            assert {tuple(each["content"]) for each in refusals.values()} == {("application/problem+json",)}
+
+
+def test_the_event_says_what_its_data_may_hold(document: dict[str, Any]) -> None:
+    content = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]
+    single = content["application/cloudevents+json"]["schema"]
+    batch = content["application/cloudevents-batch+json"]["schema"]
+    assert set(single["properties"]["data"]["properties"]) == {"email", "domain", "occurred_at"}
+    assert batch["items"] == single
+
+
+# Whatever a program sends.
+
+
+@pytest.fixture(scope="module")
+def service(postgres_url: str) -> Iterator[tuple[str, str]]:
+    """The service on a loopback port and on a loop of its own, since the generator of requests is not asynchronous."""
+    where: list[tuple[str, str]] = []
+    ready, done = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        name = "test_openapi"
+        operator = await asyncpg.connect(postgres_url.format(database="postgres"))
+        await operator.execute(f"CREATE DATABASE {name} TEMPLATE template_migrated")
+        await operator.close()
+        parts = Parts(make_settings(postgres_url.format(database=name)), SystemClock())
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            key = await parts.keys.create(Role.ADMIN, "admin")
+            async with serving(create_app(parts), listener):
+                where.append((f"http://127.0.0.1:{listener.getsockname()[1]}", key))
+                ready.set()
+                await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(60)
+    yield where[0]
+    done.set()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def described() -> Any:  # noqa: ANN401 (the library has no types)
+    parts = Parts(make_settings("postgresql://127.0.0.1:1/not-needed-to-describe"), SystemClock())
+    return schemathesis.openapi.from_dict(create_app(parts).openapi())
+
+
+OPERATIONS = {found.ok().label: found.ok() for found in described().get_all_operations()}
+
+
+def make_plausible(case: Any, registration_id: str) -> None:  # noqa: ANN401
+    """Lets a request, valid by the document, get past what no schema can say: addresses, domains, known ids."""
+    if "registration_id" in case.path_parameters:
+        case.path_parameters["registration_id"] = registration_id
+    if "domain" in case.path_parameters:
+        case.path_parameters["domain"] = "other.example"
+    if isinstance(case.body, dict) and "contact" in case.body:
+        case.body["contact"] |= {"email": "lea@gmail.com", "given_name": "Lea", "family_name": None}
+        case.body |= {"registered_at": "2026-01-01T00:00:00Z", "registered_by": None, "company": None, "country": "FR"}
+
+
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_every_answer_is_as_documented_whatever_is_sent(
+    service: tuple[str, str], label: str, mode: GenerationMode
+) -> None:
+    url, key = service
+    headers = {"Authorization": f"Bearer {key}"}
+    known = [f"r-{number}" for number in range(5)]
+    for registration_id in known:
+        body = {"registration_id": registration_id, "partner_id": "p-1", "contact": {"email": "lea@gmail.com"}}
+        httpx.post(f"{url}/v1/registrations", json=body, headers=headers).raise_for_status()
+    seen = set()
+
+    @settings(
+        max_examples=40,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(OPERATIONS[label].as_strategy(generation_mode=mode), st.booleans(), st.sampled_from(known))
+    def send(case: Any, plausible: bool, registration_id: str) -> None:  # noqa: ANN401
+        if plausible and mode is GenerationMode.POSITIVE:
+            make_plausible(case, registration_id)
+        seen.add(case.call_and_validate(base_url=url, headers=headers, checks=CHECKS).status_code < 300)
+
+    try:
+        send()
+    except Unsatisfiable:
+        assert mode is GenerationMode.NEGATIVE  # a request without any parameter cannot be wrong
+    if mode is GenerationMode.POSITIVE:
+        assert True in seen  # or the document lets nothing through

@@ -1,0 +1,263 @@
+"""Records the histories that `test_replay.py` replays: one of every path a registration can take.
+
+Run ``python -m tests.replay.record`` at the root of the repository, or name the paths to record anew. Do so when a
+path is added. A history that exists is a promise to workflows that were started by older code: it is recorded anew
+only when no such workflow can be left, and never to make a failing replay pass. A change of the workflow that breaks
+it needs ``workflow.patched``.
+
+The data is made up, and what names the recording machine is taken out.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+from consentflow.dev.postgres import postgres
+from consentflow.dev.temporal import connect, dev_server, free_port, time_skipping_server
+from consentflow.runtime import prepare_search_attributes
+from tests.workflow.service import (
+    TIMER_STARTED,
+    PostOffice,
+    Service,
+    SkippingService,
+    real_service,
+    skipping_service,
+)
+
+HISTORIES = Path(__file__).parent / "histories"
+
+RealPath: TypeAlias = Callable[[Service], Awaitable[str]]
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+SkippingPath: TypeAlias = Callable[[SkippingService, PostOffice], Awaitable[str]]
+
+
+async def no_contact(service: Service) -> str:
+    return await service.register("US", address="no-contact@lead.example")
+
+
+async def satisfied_while_delayed(service: Service) -> str:
+    registration = await service.register("FR", address="satisfied@lead.example")
+    await service.settles()
+    await service.tell("opted_in", "satisfied@lead.example")
+    return registration
+
+
+async def satisfied_while_waiting_in_the_workflow(service: Service) -> str:
+    registration = await service.register("US", address="early@lead.example")
+    await service.ends(registration)
+    await service.parts.registrations.correct_location(registration, "FR")
+    await service.comes_to(registration, TIMER_STARTED)
+    await service.tell("form_submitted", "early@lead.example")
+    return registration
+
+
+async def notified(service: Service) -> str:
+    nearly_due = service.parts.clock.now() - timedelta(days=30) + timedelta(seconds=3)
+    return await service.register("FR", address="notified@lead.example", registered_at=nearly_due)
+
+
+async def confirmed(service: Service) -> str:
+    registration = await service.register("DE", address="confirmed@lead.example")
+    await _is_asked(service, registration)
+    await _press(service, "confirmed@lead.example")
+    return registration
+
+
+async def joined_question(service: Service) -> str:
+    await service.register("DE", address="joined@lead.example", partner="partner-1")
+    joining = await service.register("DE", address="joined@lead.example", partner="partner-2")
+    await _is_asked(service, joining)
+    await _press(service, "joined@lead.example")
+    return joining
+
+
+async def withdrawn_while_delayed(service: Service) -> str:
+    registration = await service.register("FR", address="withdrawn@lead.example")
+    await service.settles()
+    await service.parts.registrations.withdraw(registration)
+    return registration
+
+
+async def withdrawn_while_asked(service: Service) -> str:
+    registration = await service.register("DE", address="withdrawn-asked@lead.example")
+    await _is_asked(service, registration)
+    await service.parts.registrations.withdraw(registration)
+    return registration
+
+
+async def suppressed_while_delayed(service: Service) -> str:
+    registration = await service.register("FR", address="suppressed@lead.example")
+    await service.settles()
+    await service.tell("objected", "suppressed@lead.example")
+    return registration
+
+
+async def suppressed_while_asked(service: Service) -> str:
+    registration = await service.register("AT", address="suppressed-asked@lead.example")
+    await _is_asked(service, registration)
+    await service.tell("objected", "suppressed-asked@lead.example")
+    return registration
+
+
+async def corrected_to_double_opt_in(service: Service) -> str:
+    registration = await service.register(None, address="corrected@lead.example")
+    await service.settles()
+    await service.parts.registrations.correct_location(registration, "DE")
+    await _is_asked(service, registration)
+    await _press(service, "corrected@lead.example")
+    return registration
+
+
+async def corrected_to_no_contact(service: Service) -> str:
+    registration = await service.register(None, address="corrected-away@lead.example")
+    await service.settles()
+    await service.parts.registrations.correct_location(registration, "US")
+    return registration
+
+
+async def lapsed(service: SkippingService, post: PostOffice) -> str:
+    async with post.open():
+        registration = await service.register("CH", address="lapsed@lead.example")
+        await service.settles()
+        await service.advance(days=31)
+    return registration
+
+
+async def corrected_from_no_contact_and_notified(service: SkippingService, post: PostOffice) -> str:
+    async with post.open():
+        registration = await service.register("US", address="corrected-late@lead.example")
+        await service.ends(registration)
+        await service.parts.registrations.correct_location(registration, "FR")
+        await service.settles()
+        await service.advance(days=31)
+    return registration
+
+
+async def retried_sending(service: SkippingService, post: PostOffice) -> str:
+    registration = await service.register("DE", address="retried@lead.example")
+    await service.attempted(registration)
+    post.answers.append("451 4.7.1 greylisted")
+    async with post.open():
+        await service.skip(seconds=4)
+        await service.attempted(registration, times=2)
+        await service.skip(minutes=7)
+        await service.settles()
+        await _is_asked(service, registration)
+        await _press(service, "retried@lead.example")
+    return registration
+
+
+async def undeliverable(service: SkippingService, post: PostOffice) -> str:
+    post.answers.append("550 5.1.1 unknown")
+    async with post.open():
+        registration = await service.register("DE", address="undeliverable@lead.example")
+        await service.ends(registration)
+    return registration
+
+
+async def corrected_to_delayed_notice_while_the_mail_could_not_leave(service: SkippingService, post: PostOffice) -> str:
+    registration = await service.register("DE", address="corrected-in-time@lead.example")
+    await service.attempted(registration)
+    await service.parts.registrations.correct_location(registration, "FR")
+    async with post.open():
+        await service.skip(minutes=30)
+        await service.advance(days=31)
+    return registration
+
+
+REAL: tuple[RealPath, ...] = (
+    no_contact,
+    satisfied_while_delayed,
+    satisfied_while_waiting_in_the_workflow,
+    notified,
+    confirmed,
+    joined_question,
+    withdrawn_while_delayed,
+    withdrawn_while_asked,
+    suppressed_while_delayed,
+    suppressed_while_asked,
+    corrected_to_double_opt_in,
+    corrected_to_no_contact,
+)
+"""Paths on a real server, in real time."""
+
+SKIPPING: tuple[SkippingPath, ...] = (
+    lapsed,
+    corrected_from_no_contact_and_notified,
+    retried_sending,
+    undeliverable,
+    corrected_to_delayed_notice_while_the_mail_could_not_leave,
+)
+"""Paths that take long, each on a server of its own that skips time."""
+
+PATHS = frozenset(path.__name__ for path in (*REAL, *SKIPPING))
+
+
+async def record(names: Collection[str]) -> None:
+    """Takes the named paths, and writes the history of each one's last run."""
+    HISTORIES.mkdir(exist_ok=True)
+    async with AsyncExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        database_url = await running.enter_async_context(postgres(folder / "postgres"))
+        client = await connect(await running.enter_async_context(dev_server(folder / "temporal.db", free_port())))
+        post = PostOffice(folder / "mail")
+        async with real_service(database_url, client, post.port, post.maildir) as service:
+            await service.parts.database.migrate()
+            async with service.working(), post.open():
+                for path in REAL:
+                    if path.__name__ in names:
+                        await _keep(path.__name__, service, await path(service))
+        for skipping_path in SKIPPING:
+            if skipping_path.__name__ not in names:
+                continue
+            name = skipping_path.__name__
+            async with time_skipping_server() as address:
+                client = await connect(address)
+                await prepare_search_attributes(client)
+                post = PostOffice(folder / f"mail-{name}")
+                memory = folder / f"clock-{name}.json"
+                async with skipping_service(database_url, client, post.port, post.maildir, memory) as skipping:
+                    await _keep(name, skipping, await skipping_path(skipping, post))
+
+
+async def _is_asked(service: Service, registration: str) -> None:
+    await service.comes_to(registration, TIMER_STARTED)
+
+
+async def _press(service: Service, address: str) -> None:
+    (mail,) = [mail for mail in service.mails() if mail.to == address]
+    await service.press(mail)
+
+
+async def _keep(name: str, service: Service, registration: str) -> None:
+    await service.ends(registration)
+    history = json.loads((await service.history(registration)).to_json())
+    text = json.dumps(_anonymous(history), indent=1)
+    (HISTORIES / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _anonymous(node: Json) -> Json:
+    """The history without the names and paths of the machine it was recorded on; replaying looks at none of them."""
+    if isinstance(node, list):
+        return [_anonymous(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("kind") == "TASK_QUEUE_KIND_STICKY":
+        return {**node, "name": "sticky"}
+    kept = {key: _anonymous(value) for key, value in node.items() if key != "stackTrace"}
+    if "identity" in kept:
+        kept["identity"] = "recorder"
+    return kept
+
+
+if __name__ == "__main__":
+    asked_for = sys.argv[1:] or sorted(PATHS)
+    if unknown := sorted(set(asked_for) - PATHS):
+        sys.exit(f"unknown paths: {', '.join(unknown)}")
+    asyncio.run(record(frozenset(asked_for)))
