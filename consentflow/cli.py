@@ -115,6 +115,17 @@ def explain(registration_id: str) -> None:
         raise typer.Exit(1) from None
 
 
+@app.command()
+def preview(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="Where the files go; made if it is not there.")],
+) -> None:
+    """Writes every letter and page in every language as files; needs no settings."""
+    from consentflow.preview import write_preview  # noqa: PLC0415 - only this command renders everything
+
+    written = write_preview(folder)
+    typer.echo(f"Wrote {written.letters} letters and {written.pages} pages; begin at {written.start}")
+
+
 @keys_app.command("create")
 def create_key(
     role: Annotated[Role, typer.Option(help="What the key may do.")],
@@ -128,6 +139,26 @@ def create_key(
             return await parts.keys.create(role, name)
 
     typer.echo(asyncio.run(create()))
+
+
+@app.command()
+def inbound(
+    file: Annotated[typer.FileBinaryRead, typer.Argument(help="The raw message; - for standard input.")],
+    envelope_to: Annotated[
+        str | None, typer.Option(envvar="ORIGINAL_RECIPIENT", help="The address the mail server delivered it to.")
+    ] = None,
+) -> None:
+    """Takes a bounce or a complaint from a mail server's pipe; what is not about a mail of ours is ignored."""
+    from consentflow.mail.inbound import LONGEST_MESSAGE, read_inbound  # noqa: PLC0415 - only this command reads mail
+
+    verdict = read_inbound(file.read(LONGEST_MESSAGE), envelope_to=envelope_to)
+
+    async def take() -> bool:
+        parts = _parts()
+        async with parts.database:
+            return await parts.bounces.take(verdict)
+
+    typer.echo(verdict.kind.value if asyncio.run(take()) else "ignored")
 
 
 @ledger_app.command("verify")

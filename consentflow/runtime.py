@@ -26,9 +26,11 @@ from consentflow.mail.message import Sender, freeze
 from consentflow.mail.render import LetterRenderer
 from consentflow.mail.smtp import SmtpPool, SmtpServer, TlsMode
 from consentflow.operations.agenda import Agenda
+from consentflow.operations.bounces import Bounces
 from consentflow.operations.consent import Consent
 from consentflow.operations.keys import Keys
 from consentflow.operations.ledger import Ledger
+from consentflow.operations.preferences import Preferences
 from consentflow.operations.registrations import Accounts, Registrations
 from consentflow.operations.sending import Office, Sending
 from consentflow.relay import SEARCH_ATTRIBUTES
@@ -75,6 +77,16 @@ class Parts:
     def consent(self) -> Consent:
         """Operations on what contacts say and do."""
         return Consent(self.database, self.clock, self.policy, self._secret)
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        """Operations on what leads choose."""
+        return Preferences(self.database, self.clock, self.policy)
+
+    @cached_property
+    def bounces(self) -> Bounces:
+        """Operations on mail that came back."""
+        return Bounces(self.database, self.clock, self.policy)
 
     @cached_property
     def keys(self) -> Keys:
@@ -139,7 +151,7 @@ class Parts:
                 sender=sender,
                 recipient=letter.recipient.address,
                 recipient_name=" ".join(name for name in names if name) or None,
-                key=hmac.digest(mail_key, key.encode(), "sha256").hex(),  # a bounce address cannot be guessed from an id
+                key=hmac.digest(mail_key, key.encode(), "sha256").hex(),  # no bounce address is guessed from an id
                 language=letter.language,
                 written_at=letter.written_at,
                 unsubscribe_url=letter.links.unsubscribe,

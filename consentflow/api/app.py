@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from consentflow.api import events, health, problems, registrations
+from consentflow.api import events, health, inbound, problems, registrations
 from consentflow.api.limits import BodyLimits
 from consentflow.domain.clock import SystemClock
 from consentflow.logs import set_up_logging
@@ -49,6 +49,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(BodyLimits)
     app.include_router(registrations.router)
     app.include_router(events.router)
+    app.include_router(inbound.router)
     app.include_router(health.router)
     app.include_router(lead.router)
     app.mount("/assets", StaticFiles(directory=str(files("consentflow.templates") / "assets")), name="assets")

@@ -9,8 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from consentflow.domain.errors import StorageUnavailable
 from consentflow.operations.agenda import Agenda
-from consentflow.storage.mail_fault import MailFault
 from consentflow.settings import Settings
+from consentflow.storage.mail_fault import MailFault
 
 router = APIRouter(tags=["health"])
 

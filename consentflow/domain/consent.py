@@ -16,6 +16,9 @@ class Fact(StrEnum):
     CONTENT_DOWNLOADED = "content_downloaded"
     PRIVACY_POLICY_READ = "privacy_policy_read"
 
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    """Took back every consent given until then (GDPR Art. 7(3))."""
+
     NOTICE_SENT = "notice_sent"
 
     OBJECTED = "objected"

@@ -86,9 +86,10 @@ class _Reading:
             "mail_frozen": self._frozen,
             "mail_accepted": partial(self._left, "mail accepted by the server"),
             "mail_unsure": partial(self._left, "mail possibly accepted by the server"),
-            "asked": self._asked,
+            "asked": self._shared,
             "link_fetched": self._fetched,
             "consent_given": self._given,
+            "confirmed": self._shared,
             "consent_event": self._reported,
             "lapsed": self._lapsed,
             "objected": self._objected,
@@ -118,7 +119,8 @@ class _Reading:
         if record := self._of_mail(detail):
             record.becomes(Status.REQUESTED, how, entry)
 
-    def _asked(self, entry: ChainedEntry, _: Json) -> None:
+    def _shared(self, entry: ChainedEntry, _: Json) -> None:
+        """One of the registrations that share the question went on with it."""
         record = self._last()
         if record and entry.registration_id and entry.registration_id not in record.registrations:
             record.registrations.append(entry.registration_id)
@@ -139,7 +141,8 @@ class _Reading:
         elif detail.get("fact") == Fact.OBJECTED:
             self._stop(_REPORTED, entry)
 
-    def _lapsed(self, entry: ChainedEntry, _: Json) -> None:
+    def _lapsed(self, entry: ChainedEntry, detail: Json) -> None:
+        self._shared(entry, detail)
         record = self._last()
         if record and record.status is Status.REQUESTED:
             record.becomes(Status.UNANSWERED, "no answer in time", entry)

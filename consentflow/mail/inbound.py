@@ -35,12 +35,13 @@ import logging
 import quopri
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Self
 
 from flufl.bounce import all_failures
+
+from consentflow.domain.bounces import InboundKind, Verdict
 
 LONGEST_MESSAGE: Final = 1 << 20
 """Octets that are read of a message; reports come before the mail they return."""
@@ -102,39 +103,6 @@ _ENVELOPE_FIELDS: Final = ("delivered-to", "x-original-to", "x-envelope-to", "en
 
 # It logs each detector, and what one raises about the mail; mails do not belong in logs.
 logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
-
-
-class InboundKind(StrEnum):
-    """What a mail to a bounce address is about."""
-
-    HARD_BOUNCE = "hard_bounce"
-    """The mailbox does not exist, or cannot be reached by us at all."""
-    SOFT_BOUNCE = "soft_bounce"
-    """The mail did not arrive, or not yet, and the mailbox may well exist."""
-    COMPLAINT = "complaint"
-    """The recipient reported the mail as unwanted."""
-    OTHER = "other"
-    """Anything else: delivered, an automatic reply, a person, junk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a mail claims. It holds no address but ours, and shows not even that one in logs.
-
-    Args:
-        kind: What it is about.
-        status: The RFC 3463 status it gives, such as ``5.1.1``; None where it gives none.
-        final: Whether the attempts to deliver have ended; False for a delay, and for what is no bounce.
-        bounce_address: Lower case; the address it came to or says the original came from, if one of the form
-            ``b-<24 hexadecimal digits>@<domain>``. Look it up; without a match, ignore the verdict.
-        message_id: Lower case, with angle brackets; of the original mail, if of the form ``<32 hex digits@domain>``.
-    """
-
-    kind: InboundKind
-    status: str | None = None
-    final: bool = False
-    bounce_address: str | None = field(default=None, repr=False)
-    message_id: str | None = None
 
 
 def read_inbound(raw: bytes, *, envelope_to: str | None = None) -> Verdict:

@@ -16,7 +16,7 @@ from consentflow.domain.policy import Policy
 from consentflow.domain.registrations import State
 from consentflow.domain.secrets import derive_key, hash_token
 from consentflow.operations.weighing import Weighing
-from consentflow.storage import contacts, facts, ledger, mails, questions, tokens
+from consentflow.storage import contacts, facts, ledger, mails, questions, registrations, tokens
 from consentflow.storage.pool import Connection, Database, lock_subject
 from consentflow.storage.tokens import Token
 
@@ -167,10 +167,7 @@ class Consent:
                 return Link(LinkState.UNUSABLE)
             weighing = await Weighing.of(connection, self._policy, found.subject, now)
             if await tokens.use(connection, hash_token(token), now):
-                await weighing.record(Fact.OBJECTED, now)
-                await ledger.append(connection, now, "objected", {"how": "link"}, subject=found.subject)
-                await weighing.reconsider()
-                await _forget_if_suppressed(weighing)
+                await object_to_contact(weighing)
             return Link(LinkState.DONE, found.language)
 
     async def _look_up(self, connection: Connection, purpose: str, token: str) -> Link:
@@ -188,6 +185,15 @@ class Consent:
         return question is not None and question.outcome in (None, "confirmed")
 
 
+async def object_to_contact(weighing: Weighing) -> None:
+    """The lead objects by a link of ours; again changes nothing."""
+    if Fact.OBJECTED not in weighing.facts:
+        await weighing.record(Fact.OBJECTED, weighing.at)
+        await ledger.append(weighing.connection, weighing.at, "objected", {"how": "link"}, subject=weighing.subject)
+        await weighing.reconsider()
+    await _forget_if_suppressed(weighing)
+
+
 async def _what_was_asked(connection: Connection, token: Token) -> dict[str, str | int | bool | None]:
     """The question that a link answers, in the mail that it was in."""
     version = await mails.text_version(connection, token.mail_id) if token.mail_id else None
@@ -201,5 +207,9 @@ async def _what_was_asked(connection: Connection, token: Token) -> dict[str, str
 
 
 async def _forget_if_suppressed(weighing: Weighing) -> None:
-    if Record(weighing.facts).suppressed_by is not None:
-        await contacts.erase(weighing.connection, weighing.subject)
+    """A suppressed person's data goes, and with it what a consent allowed: it is withdrawn by objecting."""
+    if Record(weighing.facts).suppressed_by is None:
+        return
+    for confirmed in await registrations.find_in_state(weighing.connection, weighing.subject, State.CONFIRMED):
+        await weighing.move(confirmed, State.SUPPRESSED, "suppressed")
+    await contacts.erase(weighing.connection, weighing.subject)

@@ -26,6 +26,7 @@ from consentflow.domain.letters import (
 from consentflow.domain.policy import Policy
 from consentflow.domain.registrations import OPEN, Course, Registration, State, Step, course_of
 from consentflow.domain.secrets import hash_token, new_token
+from consentflow.operations.bounces import end_undeliverable
 from consentflow.operations.weighing import Weighing
 from consentflow.storage import contacts, ledger, mail_fault, mails, questions, registrations, tokens
 from consentflow.storage.contacts import Contact
@@ -141,12 +142,7 @@ class Sending:
             mail, weighing, registration = await self._mail(connection, mail_id, now)
             await mails.close(connection, mail_id, "refused", str(failure), now)
             await weighing.note(registration, "mail_refused", mail_id=str(mail_id), reply=str(failure))
-            await weighing.record(Fact.HARD_BOUNCED, now)
-            if mail.question_id and weighing.question and weighing.question.question_id == mail.question_id:
-                await weighing.conclude("undeliverable", State.UNDELIVERABLE, "undeliverable")
-            elif registration.state in OPEN:
-                await weighing.move(registration, State.UNDELIVERABLE, "undeliverable")
-            await weighing.reconsider()
+            await end_undeliverable(weighing, registration, mail)
             if not await registrations.contact_needed(connection, registration.subject):
                 await contacts.erase(connection, registration.subject)
             return await self._course_now(weighing, registration.registration_id)
@@ -299,7 +295,7 @@ class Sending:
             text_version=frozen.text_version,
             privacy_policy_version=self._office.controller.privacy_policy_version,
         )
-        return StoredMail(mail_id, registration.registration_id, question_id, "frozen", frozen)
+        return StoredMail(mail_id, registration.registration_id, question_id, frozen.message_id, "frozen", frozen)
 
     async def _link(self, weighing: Weighing, token: Token) -> str:
         text = new_token()

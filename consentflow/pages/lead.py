@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from consentflow.domain.languages import letter_language
 from consentflow.domain.letters import Language
 from consentflow.operations.consent import Consent, Link, LinkState
+from consentflow.operations.preferences import Choices, Preferences
 from consentflow.pages.render import PageRenderer
 
 router = APIRouter(include_in_schema=False)
@@ -54,6 +55,48 @@ async def unsubscribe(request: Request, token: Token) -> HTMLResponse:
     return _page(request, link, await _chosen(request), "unsubscribe.html", "unsubscribed.html")
 
 
+@router.api_route("/preferences/{token}", methods=["GET", "HEAD"])
+async def show_choices(request: Request, token: Token, language: Wanted = None) -> HTMLResponse:
+    """What the lead can choose, and where it stands."""
+    return _choices_page(request, await _preferences(request).look_up(token), language)
+
+
+@router.post("/preferences/{token}")
+async def choose(request: Request, token: Token) -> HTMLResponse:
+    """One of the buttons: ``choice`` is ``language``, ``withdraw`` or ``object``."""
+    form = await request.form()
+    preferences, language = _preferences(request), form.get("language")
+    match form.get("choice"):
+        case "language" if language in set(Language):
+            return _choices_page(
+                request, await preferences.set_language(token, Language(str(language))), None, "language"
+            )
+        case "withdraw":
+            return _choices_page(request, await preferences.withdraw(token), str(language), "withdrawn")
+        case "object":
+            return _choices_page(request, await preferences.object(token), str(language), "objected")
+        case _:
+            return _choices_page(request, await preferences.look_up(token), str(language))
+
+
+def _choices_page(
+    request: Request, choices: Choices | None, wanted: str | None, done: str | None = None
+) -> HTMLResponse:
+    if choices is None:
+        return _page(request, Link(LinkState.UNUSABLE), wanted, "link_unusable.html", "link_unusable.html")
+    pages: PageRenderer = request.app.state.pages
+    html = pages.render(
+        "preferences.html",
+        Language(wanted) if wanted in set(Language) else choices.language,
+        controller=request.app.state.parts.settings.controller.as_controller(),
+        action_url=request.url.path,
+        standing=choices.standing.value,
+        mail_language=choices.language.value,
+        done=done,
+    )
+    return HTMLResponse(html, headers=_HEADERS)
+
+
 def _page(request: Request, link: Link, wanted: str | None, open_page: str, done_page: str) -> HTMLResponse:
     pages: PageRenderer = request.app.state.pages
     template, status = {
@@ -83,6 +126,11 @@ def _language(request: Request, link: Link, wanted: str | None) -> Language:
 async def _chosen(request: Request) -> str | None:
     chosen = (await request.form()).get("language")
     return chosen if isinstance(chosen, str) else None
+
+
+def _preferences(request: Request) -> Preferences:
+    operations: Preferences = request.app.state.parts.preferences
+    return operations
 
 
 def _consent(request: Request) -> Consent:

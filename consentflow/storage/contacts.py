@@ -62,6 +62,11 @@ async def find(connection: Connection, subject: Subject) -> Contact | None:
     return Contact(**row) if row else None
 
 
+async def set_language(connection: Connection, subject: Subject, language: str) -> None:
+    """Keeps the language that mails to the person are written in."""
+    await connection.execute("UPDATE contacts SET language = $2 WHERE subject = $1", subject, language)
+
+
 async def erase(connection: Connection, subject: Subject) -> None:
     """Removes the person: the contact, and recipient and bytes of every mail."""
     await connection.execute("DELETE FROM contacts WHERE subject = $1", subject)

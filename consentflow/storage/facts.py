@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from consentflow.domain.addresses import Subject
-from consentflow.domain.consent import Fact
+from consentflow.domain.consent import CONSENT, Fact
 from consentflow.storage.pool import Connection
 
 
@@ -19,8 +19,16 @@ async def record(connection: Connection, subject: Subject, fact: Fact, occurred_
 
 
 async def of_subject(connection: Connection, subject: Subject) -> frozenset[Fact]:
-    """Every kind of fact on record about the subject."""
-    rows = await connection.fetch("SELECT DISTINCT fact FROM facts WHERE subject = $1", subject)
+    """Every kind of fact on record about the subject, without the consents that were withdrawn since."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT fact FROM facts WHERE subject = $1 AND NOT (fact = ANY($2) AND occurred_at <= coalesce(
+            (SELECT max(occurred_at) FROM facts WHERE subject = $1 AND fact = 'consent_withdrawn'), '-infinity'
+        ))
+        """,
+        subject,
+        list(CONSENT),
+    )
     return frozenset(Fact(row["fact"]) for row in rows)
 
 

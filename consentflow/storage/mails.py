@@ -17,6 +17,7 @@ class StoredMail:
     """A mail as stored.
 
     Args:
+        message_id: With angle brackets.
         state: ``frozen``, ``attempting``, ``accepted``, ``unsure``, ``refused`` or ``dropped``.
         mail: What to send; None once its bytes were erased.
     """
@@ -24,6 +25,7 @@ class StoredMail:
     mail_id: UUID
     registration_id: str
     question_id: UUID | None
+    message_id: str
     state: str
     mail: FrozenMail | None
 
@@ -46,7 +48,7 @@ def _read(row: asyncpg.Record) -> StoredMail:
             language=Language(row["language"]),
             text_version=row["text_version"],
         )
-    return StoredMail(row["mail_id"], row["registration_id"], row["question_id"], row["state"], mail)
+    return StoredMail(row["mail_id"], row["registration_id"], row["question_id"], row["message_id"], row["state"], mail)
 
 
 async def freeze(
@@ -148,3 +150,23 @@ async def attempt_under_way(connection: Connection, question_id: UUID) -> bool:
         "SELECT EXISTS (SELECT FROM mails WHERE question_id = $1 AND state = 'attempting')", question_id
     )
     return under_way
+
+
+async def find_by_bounce_address(connection: Connection, address: str) -> StoredMail | None:
+    """The mail whose envelope sender is this bounce address; lower case, ``b-…``."""
+    row = await connection.fetchrow(f"{_SELECT} WHERE lower(envelope_from) = $1 AND envelope_from LIKE 'b-%'", address)
+    return _read(row) if row else None
+
+
+async def bounced(connection: Connection, mail_id: UUID, status: str | None, at: datetime) -> None:
+    """The mail came back for good."""
+    await connection.execute(
+        "UPDATE mails SET bounced_at = $3, bounce_status = $2 WHERE mail_id = $1", mail_id, status, at
+    )
+
+
+async def count_soft_bounce(connection: Connection, mail_id: UUID, status: str | None) -> None:
+    """The mail did not arrive, or not yet; the mailbox may well exist."""
+    await connection.execute(
+        "UPDATE mails SET soft_bounces = soft_bounces + 1, bounce_status = $2 WHERE mail_id = $1", mail_id, status
+    )

@@ -44,6 +44,14 @@ async def find_open(connection: Connection, subject: Subject) -> list[Registrati
     return [_read(row) for row in rows]
 
 
+async def find_in_state(connection: Connection, subject: Subject, state: State) -> list[Registration]:
+    """The subject's registrations that stand there, oldest first."""
+    rows = await connection.fetch(
+        f"{_SELECT} WHERE subject = $1 AND state = $2 ORDER BY accepted_at, registration_id", subject, state
+    )
+    return [_read(row) for row in rows]
+
+
 async def find_by_question(connection: Connection, question_id: UUID) -> list[Registration]:
     """The open registrations that ask a question or have joined it, oldest first."""
     rows = await connection.fetch(

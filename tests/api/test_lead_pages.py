@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.api.conftest import Api
     from tests.conftest import HandClock
 
-PAGES = ["confirm", "unsubscribe"]
+PAGES = ["confirm", "unsubscribe", "preferences"]
 
 
 def check_headers(response: httpx.Response) -> None:
@@ -104,7 +104,7 @@ async def test_the_link_of_a_notice_objects_as_well(api: "Api", clock: "HandCloc
     await api.register(country="FR", registered_by=None)
     clock.pass_time(days=30)
     links = await api.mail_leaves("r-1", LetterKind.NOTICE)
-    assert set(links) == {"unsubscribe"}
+    assert set(links) == {"unsubscribe", "preferences"}
     assert (await api.client.post(links["unsubscribe"])).status_code == 200
     assert await api.rows("contacts") == []
     assert (await api.register("r-2")).json()["state"] == "suppressed"

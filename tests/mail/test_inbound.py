@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from consentflow.domain.letters import Language
 from consentflow.mail import inbound
-from consentflow.mail.inbound import LONGEST_MESSAGE, InboundKind, Verdict, read_inbound
+from consentflow.domain.bounces import InboundKind, Verdict
+from consentflow.mail.inbound import LONGEST_MESSAGE, read_inbound
 from consentflow.mail.message import Rendered, Sender, freeze
 
 ADDRESS = "b-0123456789abcdef01234567@bounces.vendor.test"
