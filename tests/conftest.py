@@ -1,6 +1,8 @@
 """Real parts for every test: one embedded Postgres a run, a fresh database a test made from a migrated template."""
 
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,9 +56,10 @@ def make_settings(database_url: str, **more: Any) -> FixedSettings:
 
 
 @pytest.fixture(scope="session")
-async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def postgres_url() -> AsyncIterator[str]:
     """The URL of the run's Postgres, with `{database}` where the database's name goes."""
-    folder: Path = tmp_path_factory.mktemp("postgres")
+    # Not below pytest's own folder, which the next run closes to the user that Postgres runs as.
+    folder = Path(tempfile.mkdtemp(prefix="consentflow-tests-"))
     async with postgres(folder / "data") as url:
         pattern = url.replace("/postgres?", "/{database}?")
         connection = await asyncpg.connect(url)
@@ -69,6 +72,7 @@ async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         async with Database(pattern.format(database="template_migrated")) as template:
             await template.migrate()
         yield pattern
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

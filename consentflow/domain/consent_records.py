@@ -90,9 +90,11 @@ class _Reading:
             "link_fetched": self._fetched,
             "consent_given": self._given,
             "confirmed": self._shared,
+            "consent_withdrawn": self._withdrawn,
             "consent_event": self._reported,
             "lapsed": self._lapsed,
             "objected": self._objected,
+            "complaint": self._complained,
         }
 
     def take(self, entry: ChainedEntry) -> None:
@@ -147,6 +149,14 @@ class _Reading:
         if record and record.status is Status.REQUESTED:
             record.becomes(Status.UNANSWERED, "no answer in time", entry)
 
+    def _withdrawn(self, entry: ChainedEntry, detail: Json) -> None:
+        for record in self.records:
+            if record.status is Status.GIVEN:
+                record.becomes(Status.WITHDRAWN, str(detail.get("how")), entry)
+
+    def _complained(self, entry: ChainedEntry, _: Json) -> None:
+        self._stop("complaint through the mail provider", entry)
+
     def _objected(self, entry: ChainedEntry, detail: Json) -> None:
         self._stop(str(detail.get("how")), entry)
 
@@ -159,6 +169,7 @@ class _Reading:
         return next((record for record in reversed(self.records) if record.mail_id), None)
 
     def _stop(self, how: str, entry: ChainedEntry) -> None:
+        """No mail is wanted any more: more than withdrawing, and an answer to what was asked."""
         for record in self.records:
             if record.status is Status.GIVEN:
                 record.becomes(Status.WITHDRAWN, how, entry)

@@ -81,7 +81,7 @@ def _process(record: ConsentRecord) -> Json:
         "dpv:hasDataSource": ["dpv:ThirdPartyDataSource"],
         "dpv:hasLegalBasis": ["dpv:ExpressedConsent", "eu-gdpr:A6-1-a"],
         "dpv:hasConsentControl": [
-            {"@type": ["dpv:WithdrawConsent"], "dpv:isExercisedAt": "the link to object in every mail, at any time"}
+            {"@type": ["dpv:WithdrawConsent"], "dpv:isExercisedAt": "links in every mail, at any time"}
         ],
         "dpv:hasConsentStatus": [
             {

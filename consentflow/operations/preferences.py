@@ -22,8 +22,10 @@ class Standing(StrEnum):
     CONSENTED = "consented"
     HELD = "held"
     """We hold its data without a consent."""
+    ERASED = "erased"
+    """We hold no data; a partner may give it to us again."""
     STOPPED = "stopped"
-    """We hold no data, and do not write."""
+    """We hold no data, and shall not write whatever a partner gives us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,10 @@ class Preferences:
     async def _choices(self, connection: Connection, token: Token) -> Choices:
         contact = await contacts.find(connection, token.subject)
         record = Record(await facts.of_subject(connection, token.subject))
-        if contact is None or record.suppressed_by:
+        if record.suppressed_by:
             standing = Standing.STOPPED
+        elif contact is None:
+            standing = Standing.ERASED
         else:
             standing = Standing.CONSENTED if record.consented else Standing.HELD
         chosen = contact.language if contact else None

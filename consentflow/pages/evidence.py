@@ -10,8 +10,8 @@ _STATUS = {
     "dpv:ConsentRequested": "Asked by mail",
     "dpv:ConsentGiven": "Consent given",
     "dpv:ConsentRequestDeferred": "No answer in time",
-    "dpv:ConsentRefused": "Refused: objected before answering",
-    "dpv:ConsentWithdrawn": "Withdrawn: objected",
+    "dpv:ConsentRefused": "Refused: no contact wanted",
+    "dpv:ConsentWithdrawn": "Consent withdrawn",
 }
 
 

@@ -64,7 +64,11 @@ class Database:
         """Sets `heard` whenever somebody notifies `channel`, until the listener is closed."""
         with _translated():
             connection = await asyncpg.connect(self._url, timeout=self._wait)
-            await connection.add_listener(channel, lambda *_: heard.set())
+            try:
+                await connection.add_listener(channel, lambda *_: heard.set())
+            except BaseException:
+                connection.terminate()
+                raise
             connection.add_termination_listener(lambda *_: heard.set())
         return Listener(connection)
 

@@ -8,7 +8,7 @@ STORAGE_TIMEOUT = timedelta(seconds=30)
 """One attempt of an activity that only talks to Postgres."""
 
 CHECKPOINT_TIMEOUT = timedelta(minutes=30)
-"""One attempt at a checkpoint: it reads every entry since the last one, some hundred thousand a second."""
+"""One attempt at a checkpoint: it reads every entry since the last one, some ten thousand a second."""
 
 SENDING_TIMEOUT = timedelta(minutes=20)
 """One attempt at sending: longer than every time-out of the SMTP conversation together (RFC 5321 section 4.5.3.2)."""

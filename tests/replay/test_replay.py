@@ -11,7 +11,6 @@ import pytest
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
-from temporalio.common import VersioningBehavior
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from consentflow.domain.registrations import Step
@@ -21,7 +20,7 @@ from tests.replay.record import HISTORIES, PATHS, Json
 FILES = sorted(HISTORIES.glob("*.json"))
 
 
-@workflow.defn(name="registration", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="registration")
 class CarelesslyChanged(RegistrationWorkflow):
     """What somebody might write who forgets the workflows that are already under way."""
 

@@ -125,7 +125,7 @@ class Story:
         assert isinstance(mail, StoredMail)
         assert mail.mail
         await self.parts.sending.accepted(mail.mail_id, "2.0.0 taken")
-        found = re.findall(rb"/(confirm|unsubscribe)/([\w-]{22})", mail.mail.content)
+        found = re.findall(rb"/(confirm|preferences|unsubscribe)/([\w-]{22})", mail.mail.content)
         return {purpose.decode(): token.decode() for purpose, token in found}
 
     async def tells(self, kind: str) -> None:
@@ -254,6 +254,16 @@ async def test_an_objection_withdraws_a_consent_that_was_given(story: Story) -> 
     assert await story.statuses() == [["dpv:ConsentRequested", "dpv:ConsentGiven", "dpv:ConsentWithdrawn"]]
 
 
+async def test_withdrawing_takes_back_what_was_given_and_leaves_a_later_question_open(story: Story) -> None:
+    links = await story.confirms()
+    await story.parts.preferences.withdraw(links["preferences"])
+    await story.registers("r-2", company={"domain": "other.example"})
+    await story.gets_the_mail("r-2")
+    given, asked_again = await story.statuses()
+    assert given == ["dpv:ConsentRequested", "dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
+    assert asked_again == ["dpv:ConsentRequested"]
+
+
 @pytest.mark.parametrize("by_link", [True, False])
 async def test_an_objection_instead_of_an_answer_refuses(story: Story, by_link: bool) -> None:
     await story.registers()
@@ -366,7 +376,7 @@ async def test_the_page_has_every_fact_and_no_script(story: Story) -> None:
         "2026-11-22 09:00:00 UTC</td><td>Asked by mail</td><td>mail accepted by the server",
         "The link was fetched on 2026-11-22 11:00:00 UTC",
         "2026-11-22 11:01:00 UTC</td><td>Consent given</td><td>button",
-        "Withdrawn: objected",
+        "Consent withdrawn</td><td>link",
         *(entry.entry_hash.hex() for entry in export.entries),
     ]
     assert [fact for fact in facts if fact not in html] == []

@@ -166,6 +166,12 @@ class Person(Named):
                 lead.state = "awaiting_confirmation" if lead.state == "accepted" else lead.state
         self.weigh()
 
+    def forget_if_stopped(self) -> None:
+        if self.facts & STOP:
+            self.kept = False
+            for lead in self.leads:
+                lead.state = "suppressed" if lead.state == "confirmed" else lead.state
+
     def keep_only_if_needed(self) -> None:
         self.kept &= any(lead.state not in {"withdrawn", "suppressed", "lapsed"} for lead in self.leads)
 
@@ -313,7 +319,7 @@ class Lives(RuleBasedStateMachine):
         assert (counts.accepted, counts.duplicate) == (1, 1)
         person.facts.add(FACT_OF_EVENT[kind].value)
         person.weigh()
-        person.kept &= not person.facts & STOP
+        person.forget_if_stopped()
 
     @precondition(lambda self: self.leads)
     @rule(picked=_one_of("leads"), country=st.sampled_from(["DE", "FR", None, "US"]))
@@ -375,7 +381,7 @@ class Lives(RuleBasedStateMachine):
         assert link.state is LinkState.DONE
         person.facts.add("objected")
         person.weigh()
-        person.kept = False
+        person.forget_if_stopped()
 
     @precondition(lambda self: self.due)
     @rule(run=_one_of("due"))

@@ -102,6 +102,15 @@ SALES_PARTNER = {
     Language.SPANISH: "uno de nuestros socios comerciales",
 }
 
+CHOICES = {
+    Language.GERMAN: "Ihre Wahlmöglichkeiten",
+    Language.FRENCH: "Vos choix",
+    Language.ITALIAN: "Le Sue scelte",
+    Language.ENGLISH: "Your choices",
+    Language.PORTUGUESE: "As suas escolhas",
+    Language.SPANISH: "Sus opciones",
+}
+
 GREETINGS = {
     Language.GERMAN: ("Guten Tag Lea Muster,", "Guten Tag,"),
     Language.FRENCH: ("Bonjour Lea Muster,", "Bonjour,"),
@@ -149,7 +158,11 @@ def letter(kind: LetterKind, language: Language) -> LeadLetter:
         recipient=Recipient("lea@firma.example", "Lea", "Muster"),
         company="Firma & Söhne GmbH",
         controller=CONTROLLER,
-        links=LeadLinks("https://c.example/unsubscribe/u1", "https://c.example/confirm/c1" if asks else None),
+        links=LeadLinks(
+            "https://c.example/unsubscribe/u1",
+            "https://c.example/preferences/p1",
+            "https://c.example/confirm/c1" if asks else None,
+        ),
         written_at=datetime(2026, 11, 22, 9, tzinfo=UTC),
         answer_until=datetime(2026, 12, 22, 9, tzinfo=UTC) if asks else None,
     )
@@ -256,6 +269,27 @@ def test_notice_asks_nothing_and_lets_one_object(language: Language) -> None:
     assert Page(rendered.html).links.count(notice.links.unsubscribe) == 2
 
 
+@LETTERS
+def test_the_choices_follow_the_objection(kind: LetterKind, language: Language) -> None:
+    original = letter(kind, language)
+    for text in parts(RENDERER.render(original)).values():
+        after_objection = text.partition(original.links.unsubscribe)[2]
+        choices = after_objection.partition(HEADINGS[language].split(" | ")[1])[0]
+        assert CHOICES[language] in choices
+        assert original.links.preferences in choices
+
+
+@LETTERS
+def test_nothing_competes_with_the_one_button(kind: LetterKind, language: Language) -> None:
+    links = letter(kind, language).links
+    html = RENDERER.render(letter(kind, language)).html
+    buttons = re.findall(r'<td class="(\w+)"[^>]*><a href="([^"]+)"', html)
+    asking = [("main", links.confirm)] if kind is LetterKind.DOUBLE_OPT_IN else []
+    assert buttons == [*asking, ("quiet", links.unsubscribe)]
+    (choices,) = re.findall(r'<p class="choices".*?</p>', html)
+    assert html.count(links.preferences) == choices.count(links.preferences) > 0
+
+
 @LANGUAGES
 def test_the_day_is_the_one_in_utc(language: Language) -> None:
     berlin_night = datetime(2026, 12, 23, 0, 30, tzinfo=timezone(timedelta(hours=1)))
@@ -283,7 +317,8 @@ def test_both_parts_carry_the_same_links(kind: LetterKind, language: Language) -
     rendered = RENDERER.render(original)
     links = set(Page(rendered.html).links)
     web = {link for link in links if not link.startswith("mailto:")}
-    expected = {original.links.unsubscribe, original.links.confirm, CONTROLLER.privacy_policy_url} - {None}
+    own = original.links
+    expected = {own.unsubscribe, own.preferences, own.confirm, CONTROLLER.privacy_policy_url} - {None}
     assert web == expected == set(URL.findall(rendered.text))
     addresses = {link.removeprefix("mailto:") for link in links - web}
     assert addresses == {CONTROLLER.email, CONTROLLER.dpo_email}
@@ -451,7 +486,9 @@ def test_text_version_is_that_of_the_words_not_of_the_reader(kind: LetterKind, l
     other = RENDERER.render(
         replace(
             named(letter(kind, language), "Max", None, None),
-            links=LeadLinks("https://c.example/unsubscribe/u2", "https://c.example/confirm/c2"),
+            links=LeadLinks(
+                "https://c.example/unsubscribe/u2", "https://c.example/preferences/p2", "https://c.example/confirm/c2"
+            ),
             written_at=datetime(2027, 1, 1, tzinfo=UTC),
             answer_until=datetime(2027, 1, 31, tzinfo=UTC),
         )
@@ -469,7 +506,7 @@ def test_a_question_without_its_link_or_its_end_is_no_letter() -> None:
     question = letter(LetterKind.DOUBLE_OPT_IN, Language.ENGLISH)
     for incomplete in (
         replace(question, answer_until=None),
-        replace(question, links=LeadLinks(question.links.unsubscribe)),
+        replace(question, links=replace(question.links, confirm=None)),
     ):
         with pytest.raises(ValueError, match="double opt-in"):
             RENDERER.render(incomplete)

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
+from types import MappingProxyType
 
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
@@ -14,7 +15,16 @@ from consentflow.templates.environment import FOLDER
 
 RENDERER = PageRenderer()
 FORMS = ("confirm.html", "unsubscribe.html")
-TEMPLATES = (*FORMS, "confirmed.html", "unsubscribed.html", "link_unusable.html")
+PREFERENCES: dict[str, tuple[str, str | None]] = {
+    "preferences.html: consented": ("consented", None),
+    "preferences.html: held": ("held", None),
+    "preferences.html: stopped": ("stopped", None),
+    "preferences.html: language saved": ("held", "language"),
+    "preferences.html: withdrawn": ("held", "withdrawn"),
+    "preferences.html: objected": ("stopped", "objected"),
+}
+"""The page of choices: by where the lead stands, and by what it has just done."""
+TEMPLATES = (*FORMS, "confirmed.html", "unsubscribed.html", "link_unusable.html", *PREFERENCES)
 PAGES = pytest.mark.parametrize(("template", "language"), list(product(TEMPLATES, Language)))
 LANGUAGES = pytest.mark.parametrize("language", list(Language))
 OWN_NAMES = ["Deutsch", "Français", "Italiano", "English", "Português", "Español"]
@@ -73,11 +83,18 @@ class Page(HTMLParser):
         return element
 
 
-def html_of(template: str, language: Language, **changes: object) -> str:
+def context_of(template: str) -> dict[str, object]:
     context: dict[str, object] = {"controller": CONTROLLER}
     if template in FORMS:
         context["action_url"] = "/confirm/c1"
-    return RENDERER.render(template, language, **(context | changes))
+    if template in PREFERENCES:
+        standing, done = PREFERENCES[template]
+        context |= {"action_url": "/preferences/p1", "standing": standing, "done": done}
+    return context
+
+
+def html_of(template: str, language: Language, **changes: object) -> str:
+    return RENDERER.render(template.partition(":")[0], language, **(context_of(template) | changes))
 
 
 def page_of(template: str, language: Language, **changes: object) -> Page:
@@ -141,8 +158,11 @@ def test_page_can_be_walked_by_keyboard_and_screen_reader(template: str, languag
         assert int(element.attributes.get("tabindex") or 0) <= 0
     for element in page.all("input"):
         assert element.attributes["type"] == "hidden", "a field that is seen needs a label"
-    described = {element.attributes["aria-describedby"] for element in page.all("button")}
-    assert described <= {element.attributes.get("id") for element in page.elements}
+    ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
+    assert len(ids) == len(set(ids))
+    assert {element.attributes["aria-describedby"] for element in page.all("button")} <= set(ids)
+    labels = {element.attributes["for"] for element in page.all("label") if element.text.strip()}
+    assert labels == {element.attributes["id"] for element in page.all("select")}
 
 
 @PAGES
@@ -161,6 +181,8 @@ def test_page_says_who_is_responsible(template: str, language: Language) -> None
 @PAGES
 def test_only_a_question_has_a_form_and_it_posts(template: str, language: Language) -> None:
     page = page_of(template, language)
+    if template in PREFERENCES:
+        return  # has tests of its own, below
     if template not in FORMS:
         assert not {"form", "button", "input"} & {element.tag for element in page.elements}
         return
@@ -211,8 +233,97 @@ def test_values_are_escaped(template: str, language: Language) -> None:
 
 @PAGES
 def test_a_missing_value_is_an_error_not_a_hole(template: str, language: Language) -> None:
-    with pytest.raises(UndefinedError):
-        RENDERER.render(template, language)
+    for missing in context_of(template):
+        if missing == "action_url" and not page_of(template, language).all("form"):
+            continue
+        context = {name: value for name, value in context_of(template).items() if name != missing}
+        with pytest.raises(UndefinedError):
+            RENDERER.render(template.partition(":")[0], language, **context)
+
+
+class TestPreferences:
+    """The page where a lead sees what holds and changes it."""
+
+    CHOICES = MappingProxyType(
+        {
+            "preferences.html: consented": ["language", "withdraw", "object"],
+            "preferences.html: held": ["language", "object"],
+            "preferences.html: stopped": [],
+            "preferences.html: language saved": ["language", "object"],
+            "preferences.html: withdrawn": ["object"],
+            "preferences.html: objected": [],
+        }
+    )
+    STATES = pytest.mark.parametrize(("state", "language"), list(product(PREFERENCES, Language)))
+
+    @STATES
+    def test_offers_what_can_still_be_chosen_and_nothing_else(self, state: str, language: Language) -> None:
+        page = page_of(state, language)
+        chosen = [field.attributes["value"] for field in page.all("input") if field.attributes["name"] == "choice"]
+        assert chosen == self.CHOICES[state]
+        assert len(page.all("button")) == len(page.all("form")) == len(chosen)
+
+    @STATES
+    def test_every_choice_is_one_button_that_posts_and_keeps_the_language(self, state: str, language: Language) -> None:
+        page = page_of(state, language)
+        for form in page.all("form"):
+            assert {"method": "post", "action": "/preferences/p1"}.items() <= form.attributes.items()
+        for button in page.all("button"):
+            assert button.attributes["type"] == "submit"
+            assert "form" in button.inside
+        kept = [field.attributes["value"] for field in page.all("input") if field.attributes["name"] == "language"]
+        assert kept == [language] * len(set(self.CHOICES[state]) - {"language"})
+        assert {select.attributes["name"] for select in page.all("select")} <= {"language"}
+
+    @LANGUAGES
+    def test_buttons_tell_themselves_apart_and_none_is_pushed(self, language: Language) -> None:
+        buttons = page_of("preferences.html: consented", language).all("button")
+        assert len({button.text.strip() for button in buttons}) == 3
+        assert [button.attributes["class"] for button in buttons] == ["quiet", "quiet", "quiet stop"]
+
+    @LANGUAGES
+    def test_the_select_holds_every_language_by_its_own_name(self, language: Language) -> None:
+        options = page_of("preferences.html: held", language).all("option")
+        assert [option.text for option in options] == OWN_NAMES
+        assert [option.attributes["value"] for option in options] == list(Language)
+        assert [option.attributes["lang"] for option in options] == list(Language)
+        assert [option.attributes["value"] for option in options if "selected" in option.attributes] == [language]
+
+    def test_the_language_we_write_in_need_not_be_that_of_the_page(self) -> None:
+        page = page_of("preferences.html: held", Language.GERMAN, mail_language=Language.FRENCH)
+        (selected,) = [option for option in page.all("option") if "selected" in option.attributes]
+        assert selected.attributes["value"] == "fr"
+
+    @STATES
+    def test_says_what_happened_and_only_then(self, state: str, language: Language) -> None:
+        statuses = [element for element in page_of(state, language).elements if "role" in element.attributes]
+        assert [status.attributes["role"] for status in statuses] == ["status"] * (PREFERENCES[state][1] is not None)
+        assert all(status.text.strip() for status in statuses)
+
+    @LANGUAGES
+    def test_every_state_reads_differently_and_names_the_controller(self, language: Language) -> None:
+        mains = [page_of(state, language).only("main") for state in PREFERENCES]
+        assert len({main.text for main in mains}) == len(PREFERENCES)
+        assert all(CONTROLLER.name in main.text for main in mains)
+
+    @LANGUAGES
+    def test_after_withdrawing_it_never_says_that_data_is_held(self, language: Language) -> None:
+        held = page_of("preferences.html: held", language).all("p")
+        (claim,) = [
+            paragraph.text
+            for paragraph in held
+            if f"{CONTROLLER.name}," in paragraph.text and "main" in paragraph.inside
+        ]
+        assert claim not in page_of("preferences.html: withdrawn", language).only("main").text
+
+    @LANGUAGES
+    def test_withdrawing_and_objecting_name_the_law_and_what_follows(self, language: Language) -> None:
+        page = page_of("preferences.html: consented", language)
+        texts = {element.attributes.get("id"): element.text for element in page.all("p")}
+        assert re.search(r"\b7\b", texts["withdrawing"])
+        assert re.search(r"\b21\b", texts["objecting"])
+        for button, described in zip(page.all("button"), ("about", "withdrawing", "objecting"), strict=True):
+            assert button.attributes["aria-describedby"] == described
 
 
 def test_an_unknown_page_is_an_error() -> None:
@@ -234,6 +345,9 @@ class TestStylesheet:
         ("on-accent", "accent-hover"),
         ("focus", "sheet"),
         ("focus", "ground"),
+        ("accent", "ground"),
+        ("stop", "sheet"),
+        ("stop", "ground"),
     )
 
     def test_fetches_nothing(self) -> None:

@@ -83,6 +83,7 @@ TABLE = {
     "form submitted": Row(fact(Fact.FORM_SUBMITTED), ASK_NOW, INFORMED_ALREADY),
     "content downloaded": Row(fact(Fact.CONTENT_DOWNLOADED), ASK_NOW, INFORMED_ALREADY),
     "privacy policy read": Row(fact(Fact.PRIVACY_POLICY_READ), ASK_NOW, INFORMED_ALREADY),
+    "consent withdrawn": Row(fact(Fact.CONSENT_WITHDRAWN), ASK_NOW, TELL_IN_30_DAYS),  # the consents before are gone
     "notice sent": Row(fact(Fact.NOTICE_SENT), Answer(State.NOTIFIED, Reason.ALREADY_ASKED), INFORMED_ALREADY),
     "question pending": Row(
         Record(question=Question.PENDING),
