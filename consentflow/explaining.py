@@ -3,10 +3,13 @@
 from datetime import datetime
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from consentflow.domain.audit import Findings, Flaw, Wrong
 from consentflow.operations.registrations import Standing
+
+_SAID_ABOVE = {"state", "regime", "policy_version"}
 
 
 def explain(standing: Standing, out: Console) -> None:
@@ -30,11 +33,12 @@ def explain(standing: Standing, out: Console) -> None:
     ):
         facts.add_row(name, value)
     out.print(facts)
-    timeline = Table("at (UTC)", "event", "detail", title="Timeline", title_justify="left", box=None, pad_edge=False)
+    out.print("\nTimeline (UTC)")
     for entry in standing.timeline:
-        detail = ", ".join(f"{key} {value}" for key, value in entry.detail.items())
-        timeline.add_row(instant(entry.at), entry.event, detail)
-    out.print(timeline)
+        out.print(f"{instant(entry.at)}  {entry.event:<18} {entry.detail.get('state', '')}")
+        for key, value in sorted(entry.detail.items()):
+            if key not in _SAID_ABOVE:
+                out.print(f"{'':19}  {'':18} [dim]{key} {escape(str(value))}[/dim]", soft_wrap=True)
 
 
 _WRONG = {

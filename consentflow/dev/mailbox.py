@@ -68,7 +68,8 @@ async def mail(request: Request, key: str) -> HTMLResponse:
 async def html(request: Request, key: str) -> HTMLResponse:
     """The HTML part as a mail client would show it: no script, nothing loaded from elsewhere."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navigation-by-user-activation"
-    return HTMLResponse(_part(_find(request, key), "html"), headers={"Content-Security-Policy": policy})
+    shown = _part(_find(request, key), "html").replace("<head>", '<head><base target="_top">', 1)  # out of the frame
+    return HTMLResponse(shown, headers={"Content-Security-Policy": policy})
 
 
 @router.get("/{key}/source")

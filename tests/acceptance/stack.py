@@ -98,7 +98,14 @@ class Stack:
     def __post_init__(self) -> None:
         self.client = httpx.Client(base_url=self.info["api"], timeout=DEADLINE_SECONDS)
 
-    def call(self, method: str, path: str, *, role: str | None = "admin", **more: Any) -> httpx.Response:
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        role: str | None = "admin",
+        **more: Any,  # noqa: ANN401 - whatever httpx takes
+    ) -> httpx.Response:
         headers = more.pop("headers", {})
         if role is not None:
             headers = {"Authorization": f"Bearer {self.info['keys'][role]}", **headers}

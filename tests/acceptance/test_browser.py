@@ -60,6 +60,15 @@ class Browser:
         self.press(Keys.ENTER)
         until("the next page is there", lambda: self.heading != before)
 
+    def click_in_frame(self, part: str) -> str:
+        """Clicks a link by a part of its address, inside the page's frame; returns the address."""
+        self._driver.switch_to.frame(self._driver.find_element(By.CSS_SELECTOR, "iframe"))
+        link = self._driver.find_element(By.CSS_SELECTOR, f"a[href*='{part}']")
+        address = str(link.get_attribute("href"))
+        link.click()
+        self._driver.switch_to.default_content()
+        return address
+
     @property
     def overflow(self) -> int:
         """How many pixels of the page lie beyond the right edge."""
@@ -192,6 +201,15 @@ def test_the_reader_changes_the_language_and_keeps_it(browser: Browser, real: St
 def test_a_link_that_cannot_be_used_is_said_kindly(browser: Browser, real: Stack) -> None:
     browser.open(f"{real.info['api']}/confirm/nobody-knows-this-link?language=en")
     assert browser.heading == "This link cannot be used"
+
+
+def test_a_link_in_the_mailbox_leads_from_the_mail_to_its_page(browser: Browser, real: Stack, asked: Json) -> None:
+    listed = real.call("GET", "/dev/mailbox", role=None).text.partition('<a href="/dev/mailbox/')[2].partition('"')[0]
+    browser.open(f"{real.info['api']}/dev/mailbox/{listed}")
+    link = browser.click_in_frame("/confirm/")
+    until("the page is there", lambda: browser.url == link)
+    assert "Kontaktdaten" in browser.heading
+    assert real.state(asked) == "awaiting_confirmation"
 
 
 def test_no_page_scrolls_sideways_on_a_narrow_phone(browser: Browser, real: Stack, asked: Json) -> None:

@@ -6,7 +6,7 @@ A mark is a word such as ``zqzqgiven3``: what it names, and the number of the le
 import json
 import re
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -23,11 +23,11 @@ from consentflow.domain.intake import RegistrationIn
 from consentflow.domain.letters import LetterKind
 from consentflow.runtime import Parts
 from consentflow.storage.mails import StoredMail
-from tests.acceptance.stack import Json, Stack, link_in, text_of, until
+from tests.acceptance.stack import Json, Stack, link_in, text_of
 from tests.conftest import HandClock, make_settings
 
-OF_THE_LEAD = ("lead", "given", "family")
-OF_THE_SOURCE = ("partnerid", "rep", "partner")
+OF_THE_LEAD = ("zqzqlead", "zqzqgiven", "zqzqfamily")
+OF_THE_SOURCE = ("zqzqpartnerid", "zqzqrep", "zqzqpartner")
 _MARK = re.compile(rb"zqzq[a-z]+[0-9]+")
 _TOKEN = re.compile(r"/(?:confirm|unsubscribe|preferences)/([\w-]{16,})")
 _number = count(1)
@@ -51,7 +51,11 @@ def marked(country: str | None, **more: object) -> Json:
         "registration_id": f"canary-{n}",
         "partner_id": f"zqzqpartnerid{n}",
         "registered_by": f"zqzqrep{n}@zqzqpartner{n}.example",
-        "contact": {"email": f"zqzqlead{n}@zqzqdomain{n}.example", "given_name": f"Zqzqgiven{n}", "family_name": f"Zqzqfamily{n}"},
+        "contact": {
+            "email": f"zqzqlead{n}@zqzqdomain{n}.example",
+            "given_name": f"Zqzqgiven{n}",
+            "family_name": f"Zqzqfamily{n}",
+        },
         "company": {"name": f"Zqzqcompany{n}", "domain": f"zqzqdomain{n}.example"},
         "country": country,
     } | more
@@ -80,7 +84,7 @@ class Flight:
         self.requests[request["registration_id"]] = request
         return request
 
-    def refused(self, method: str, path: str, **more: Any) -> None:
+    def refused(self, method: str, path: str, **more: Any) -> None:  # noqa: ANN401 - whatever httpx takes
         answer = self.stack.call(method, path, **more)
         assert answer.status_code >= 400, answer.text
         self.refusals.append(answer)
@@ -138,7 +142,7 @@ def go_wrong(flight: Flight) -> None:
         known | {"country": "Zqzqcountry904"},
         marked("DE", contact={"email": "zqzqlead905 at zqzqdomain905"}),
         marked("DE", contact={"email": "zqzqlead906@zqzqdomain906.example", "zqzqgiven906@x": 1}),
-        marked("DE", contact={"email": "zqzqlead907@zqzqdomain907.example", "given_name": "Zqzqgiven907\r\nBcc: x@y.example"}),
+        marked("DE", contact={"email": "zqzqlead907@zqzqdomain907.example", "given_name": "Zqzqgiven907\r\nBcc: x"}),
         marked("DE", registered_at="2999-01-01T00:00:00Z"),
         marked("DE", registration_id="zqzqlead908@zqzqdomain908.example"),
         marked("DE", partner_id="zqzqpartnerid909", company=known["company"]),
@@ -157,23 +161,16 @@ async def histories(flight: Flight) -> AsyncIterator[bytes]:
     if flight.stack.info["temporal_ui"]:
         runs = [(each.id, each.run_id) async for each in client.list_workflows()]
     else:  # the engine that skips time keeps no list
-        runs = [(f"registration/{registration_id}", None) for registration_id in flight.requests]
+        runs = [(f"registration/{registration_id}", "") for registration_id in flight.requests]
     for workflow_id, run_id in runs:
-        handle = client.get_workflow_handle(workflow_id, run_id=run_id)
-        with suppress_not_found():
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
+        try:
             yield (await handle.describe()).raw_description.SerializeToString()
             for event in (await handle.fetch_history()).events:
                 yield event.SerializeToString()
-
-
-class suppress_not_found(suppress):  # noqa: N801 - used like the function it extends
-    """A registration whose course ended at once, by another one's mail, may have no workflow."""
-
-    def __init__(self) -> None:
-        super().__init__(RPCError)
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        return isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND
+        except RPCError as error:  # what joined a question that was answered meanwhile may have no workflow
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
 
 
 async def test_temporal_knows_no_person_and_no_token(flight: Flight) -> None:
@@ -226,7 +223,7 @@ def test_no_mail_tells_the_source_of_the_data(flight: Flight) -> None:
     assert mails
     for mail in mails:
         for text in (decoded(mail), mail.as_string()):
-            assert not [mark for mark in marks_in(text) if mark.startswith(tuple(f"zqzq{kind}" for kind in OF_THE_SOURCE))]
+            assert not [mark for mark in marks_in(text) if mark.startswith(OF_THE_SOURCE)]
             assert "canary-" not in text
 
 
@@ -260,8 +257,8 @@ async def test_persons_are_in_the_contacts_and_mails_alone_and_tokens_nowhere(fl
     for table, text in tables.items():
         if table in {"contacts", "mails"}:
             continue
-        personal = tuple(f"zqzq{kind}" for kind in (*OF_THE_LEAD, "rep"))
-        assert (table, [mark for mark in marks_in(text) if mark.startswith(personal)]) == (table, [])
+        persons = [mark for mark in marks_in(text) if mark.startswith((*OF_THE_LEAD, "zqzqrep"))]
+        assert (table, persons) == (table, [])
         assert (table, tokens_in(text.encode(), tokens)) == (table, set())
 
 
@@ -271,7 +268,7 @@ async def test_what_was_erased_is_nowhere(flight: Flight) -> None:
     assert len(erased) >= 2
     everything = marks_in("\n".join((await stored(flight)).values()))
     for request in erased:
-        assert not {f"zqzq{kind}{number_of(request)}" for kind in OF_THE_LEAD} & everything
+        assert not {f"{kind}{number_of(request)}" for kind in OF_THE_LEAD} & everything
 
 
 def tokens_in(content: bytes, tokens: Iterable[str]) -> set[str]:
@@ -292,7 +289,8 @@ async def two_services(postgres_url: str, clock: HandClock) -> AsyncIterator[lis
             await connection.execute(f"CREATE DATABASE {name} TEMPLATE template_migrated STRATEGY wal_log")
             stack.push_async_callback(connection.execute, f"DROP DATABASE {name} WITH (FORCE)")
             parts = Parts(make_settings(postgres_url.format(database=name)), clock)
-            built.append(await stack.enter_async_context(parts.database) and parts)
+            await stack.enter_async_context(parts.database)
+            built.append(parts)
         yield built
 
 
@@ -300,7 +298,10 @@ async def two_services(postgres_url: str, clock: HandClock) -> AsyncIterator[lis
 async def test_the_same_lead_registered_by_two_partners_gets_the_same_mail(
     two_services: list[Parts], clock: HandClock, country: str, kind: LetterKind
 ) -> None:
-    by = ({"partner_id": "p-1", "registered_by": "ana@one.example", "kind": "lead"}, {"partner_id": "p-2", "kind": "deal"})
+    by = (
+        {"partner_id": "p-1", "registered_by": "ana@one.example", "kind": "lead"},
+        {"partner_id": "p-2", "kind": "deal"},
+    )
     contact = {"email": "lea@firma.example", "given_name": "Lea", "family_name": "Muster"}
     mails = []
     for number, (service, partner) in enumerate(zip(two_services, by, strict=True)):

@@ -233,6 +233,12 @@ class Service:
     async def history(self, registration_id: str) -> WorkflowHistory:
         return await self.workflow(registration_id).fetch_history()
 
+    async def all_that_temporal_holds(self, registration_id: str) -> bytes:
+        """History and description of the workflow, pending attempts with their last failure included, in lower case."""
+        history = await self.history(registration_id)
+        description = (await self.workflow(registration_id).describe()).raw_description
+        return b"".join(part.SerializeToString() for part in (*history.events, description)).lower()
+
     async def happened(self, registration_id: str, kind: "EventType.ValueType") -> list[HistoryEvent]:
         """The events of one kind in the workflow's history."""
         return [event for event in (await self.history(registration_id)).events if event.event_type == kind]

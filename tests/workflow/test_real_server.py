@@ -14,6 +14,7 @@ from consentflow.workflows.registration import RegistrationWorkflow
 from tests.workflow.service import (
     SIGNALED,
     TASK_SCHEDULED,
+    TIMER_STARTED,
     PostOffice,
     Service,
     until,
@@ -281,6 +282,22 @@ async def test_mail_that_could_not_leave_is_tried_again_without_being_told(
         async with post.open():
             await real_by_post.reaches(registration, State.AWAITING_CONFIRMATION)
     assert len(real_by_post.mails()) == 1
+
+
+async def test_what_temporal_keeps_of_a_failed_attempt_names_nobody(real_by_post: Service, post: PostOffice) -> None:
+    async with real_by_post.working():
+        registration = await real_by_post.register("DE", address="marked@marked.example", given_name="Marked")
+        await real_by_post.attempted(registration)
+
+        async def held_with_the_failure() -> bytes:
+            held = await real_by_post.all_that_temporal_holds(registration)
+            return held if b"transientfailure" in held else b""
+
+        while_it_is_retried = await until("the failure is known", held_with_the_failure)
+        async with post.open():
+            await real_by_post.comes_to(registration, TIMER_STARTED)
+        afterwards = await until("the failure is in the history", held_with_the_failure)
+    assert b"marked" not in while_it_is_retried + afterwards
 
 
 async def test_a_worker_that_stops_leaves_the_workflow_to_the_next_one(real: Service) -> None:
