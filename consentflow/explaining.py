@@ -36,9 +36,9 @@ def explain(standing: Standing, out: Console) -> None:
     out.print("\nTimeline (UTC)")
     for entry in standing.timeline:
         out.print(f"{instant(entry.at)}  {entry.event:<18} {entry.detail.get('state', '')}")
-        for key, value in sorted(entry.detail.items()):
+        for key, said in sorted(entry.detail.items()):
             if key not in _SAID_ABOVE:
-                out.print(f"{'':19}  {'':18} [dim]{key} {escape(str(value))}[/dim]", soft_wrap=True)
+                out.print(f"{'':19}  {'':18} [dim]{key} {escape(str(said))}[/dim]", soft_wrap=True)
 
 
 _WRONG = {

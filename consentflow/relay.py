@@ -77,6 +77,9 @@ class Relay:
                 except StorageUnavailable as error:
                     _log.warning("postgres is not there; waiting", error=str(error))
                     await asyncio.sleep(1)
+                except Exception as error:  # a relay that ends would hold up everything, unseen
+                    _log.exception("unexpected; going on", error=type(error).__name__)
+                    await asyncio.sleep(1)
         finally:
             if listener is not None:
                 await listener.close()

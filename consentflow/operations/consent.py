@@ -179,10 +179,14 @@ class Consent:
     async def _alive(self, connection: Connection, token: Token) -> bool:
         if token.expires_at <= self._clock.now():
             return False
-        if token.question_id is None or token.used_at:
+        if token.question_id is None:
             return True
         question = await questions.find(connection, token.question_id)
-        return question is not None and question.outcome in (None, "confirmed")
+        record = Record(await facts.of_subject(connection, token.subject))
+        if question is None or record.suppressed_by:
+            return False
+        # A consent that was taken back since leaves nothing to say yes to: the data is gone.
+        return question.outcome is None or (question.outcome == "confirmed" and record.consented)
 
 
 async def object_to_contact(weighing: Weighing) -> None:

@@ -13,7 +13,7 @@ from consentflow.domain.addresses import Subject
 from consentflow.domain.consent import Fact, Question, Record
 from consentflow.domain.errors import RegistrationConflict
 from consentflow.domain.policy import Decision, Lead, Policy, Reason, decide
-from consentflow.domain.registrations import Registration, State
+from consentflow.domain.registrations import Course, Registration, State, course_of
 from consentflow.operations.announcing import START, STEER, announce
 from consentflow.storage import facts, ledger, mails, questions, registrations
 from consentflow.storage.pool import Connection, lock_subject
@@ -98,16 +98,18 @@ class Weighing:
             state=state,
             due_at=decision.due_at,
             policy_version=decision.policy_version,
-            revision=registration.revision + 1,
             question_id=None if state is State.WAITING else joined,
         )
+        redirected = new or self._course(settled) != self._course(registration)
+        if redirected:
+            settled = replace(settled, revision=registration.revision + 1)
         if new:
             if not await registrations.insert(self.connection, settled):
                 raise RegistrationConflict(registration.registration_id)
         else:
             await registrations.update(self.connection, settled)
         await self.note(settled, "decided", reason=settled.reason, due_at=_text(settled.due_at))
-        if not (state is State.ACCEPTED and decision.joins):  # joiners hear when the question has left
+        if redirected and not (state is State.ACCEPTED and decision.joins):  # joiners hear when the question has left
             await self.tell(settled, START if new else STEER)
         return settled
 
@@ -172,6 +174,9 @@ class Weighing:
         if registration.registration_id == self.being_told:
             return
         await announce(self.connection, registration, self.question.answer_until if self.question else None, topic)
+
+    def _course(self, registration: Registration) -> Course:
+        return course_of(registration, self.question.answer_until if self.question else None)
 
     async def _give_up_unless_leaving(self, question: AskedQuestion) -> None:
         # While its mail may be leaving the question stays for those who joined; the attempt's end decides.

@@ -172,6 +172,12 @@ class Stack:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(DEADLINE_SECONDS)
 
+    def interrupt(self) -> int:
+        """Stops it as Ctrl-C on its terminal does: the signal goes to every process of its group."""
+        self.client.close()
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(DEADLINE_SECONDS)
+
     def said(self) -> str:
         """All it has printed."""
         return self.log.read_text()
@@ -199,6 +205,7 @@ def running(folder: Path, *flags: str) -> Iterator[Stack]:
         yield stack
         if process.poll() is None:
             assert stack.stop() == 0, log.read_text()
+        assert "Traceback" not in log.read_text()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -278,6 +278,14 @@ def test_what_waits_comes_due_on_time_after_a_restart(folder: Path) -> None:
         assert httpx.get(rewritten(link_in(second.mail(asked), "confirm"), second)).status_code == 200
 
 
+def test_ctrl_c_stops_the_stack_in_good_order(folder: Path) -> None:
+    with running(folder) as stack:
+        request = stack.register("DE")
+        stack.settles(request, "awaiting_confirmation")
+        assert stack.interrupt() == 0, stack.said()
+    assert not (stack.data / "dev.json").exists()
+
+
 def test_a_moved_clock_and_what_waits_for_it_survive_a_restart(folder: Path) -> None:
     with running(folder, "--time-skipping") as first:
         waiting, asked = first.register("FR"), first.register("DE")

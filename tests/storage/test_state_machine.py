@@ -354,8 +354,9 @@ class Lives(RuleBasedStateMachine):
         person, mail = picked
         in_time = self.clock.now() < mail.expires
         link = self.run(self.parts.consent.confirm(mail.token("confirm")))
-        if mail.used:
-            assert link.state is (LinkState.DONE if in_time else LinkState.UNUSABLE)
+        agrees = bool(person.facts & CONSENT) and not person.facts & STOP
+        if mail.used:  # a press stays a yes until it is taken back
+            assert link.state is (LinkState.DONE if in_time and agrees else LinkState.UNUSABLE)
         elif mail.question is person.question:
             assert link.state is (LinkState.DONE if in_time else LinkState.UNUSABLE)
             if in_time:
@@ -364,7 +365,7 @@ class Lives(RuleBasedStateMachine):
                 person.conclude("confirmed")
                 person.weigh()
         elif link.state is LinkState.DONE:  # answered some other way already: the button only says yes once more
-            assert person.facts & CONSENT
+            assert agrees
             mail.used = True
             person.facts.add("confirmed")
 
@@ -485,7 +486,8 @@ class Lives(RuleBasedStateMachine):
             for run in self.on_the_wire:
                 self.an_attempt_ends(run, "accepted")
             for run in self.due:
-                self.take_a_step(run)
+                if run in self.due:  # another one's mail may have answered for it meanwhile
+                    self.take_a_step(run)
                 if run.mail:
                     self.an_attempt_ends(run, "accepted")
                 self.run(self.check())
