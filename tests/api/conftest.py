@@ -107,7 +107,8 @@ class Api:
         await self.parts.sending.accepted(due.mail_id, "2.0.0 taken")
         text = due.mail.content.decode().replace("=\r\n", "")
         return {
-            purpose: f"/{purpose}/{token}" for purpose, token in re.findall(r"/(confirm|unsubscribe|preferences)/([\w-]{22})", text)
+            purpose: f"/{purpose}/{token}"
+            for purpose, token in re.findall(r"/(confirm|unsubscribe|preferences)/([\w-]{22})", text)
         }
 
     async def rows(self, table: str, columns: str = "*") -> list[Json]:
