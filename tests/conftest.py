@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -41,7 +40,7 @@ class HandClock:
         self.at += timedelta(**by)
 
 
-def make_settings(database_url: str, **more: Any) -> FixedSettings:
+def make_settings(database_url: str, **more: object) -> FixedSettings:
     return FixedSettings.model_validate(
         {
             "database_url": database_url,

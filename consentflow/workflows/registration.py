@@ -64,32 +64,27 @@ class RegistrationWorkflow:
         return False
 
 
+_MAILS = {
+    Step.SEND_DOUBLE_OPT_IN: (RegistrationActivities.send_double_opt_in, options.DOUBLE_OPT_IN_PRIORITY),
+    Step.SEND_NOTICE: (RegistrationActivities.send_notice, options.NOTICE_PRIORITY),
+}
+
+
 async def _take(step: Step, registration_id: str) -> Course:
-    match step:
-        case Step.SEND_DOUBLE_OPT_IN:
-            return await workflow.execute_activity_method(
-                RegistrationActivities.send_double_opt_in,
-                registration_id,
-                task_queue=workflow.info().task_queue + options.MAIL_QUEUE_SUFFIX,
-                start_to_close_timeout=options.SENDING_TIMEOUT,
-                heartbeat_timeout=options.SENDING_HEARTBEAT,
-                retry_policy=options.PERSISTENT,
-                priority=Priority(priority_key=options.DOUBLE_OPT_IN_PRIORITY),
-            )
-        case Step.SEND_NOTICE:
-            return await workflow.execute_activity_method(
-                RegistrationActivities.send_notice,
-                registration_id,
-                task_queue=workflow.info().task_queue + options.MAIL_QUEUE_SUFFIX,
-                start_to_close_timeout=options.SENDING_TIMEOUT,
-                heartbeat_timeout=options.SENDING_HEARTBEAT,
-                retry_policy=options.PERSISTENT,
-                priority=Priority(priority_key=options.NOTICE_PRIORITY),
-            )
-        case _:
-            return await workflow.execute_activity_method(
-                RegistrationActivities.lapse,
-                registration_id,
-                start_to_close_timeout=options.STORAGE_TIMEOUT,
-                retry_policy=options.PERSISTENT,
-            )
+    if step in _MAILS:
+        send, priority = _MAILS[step]
+        return await workflow.execute_activity_method(
+            send,
+            registration_id,
+            task_queue=workflow.info().task_queue + options.MAIL_QUEUE_SUFFIX,
+            start_to_close_timeout=options.SENDING_TIMEOUT,
+            heartbeat_timeout=options.SENDING_HEARTBEAT,
+            retry_policy=options.PERSISTENT,
+            priority=Priority(priority_key=priority),
+        )
+    return await workflow.execute_activity_method(
+        RegistrationActivities.lapse,
+        registration_id,
+        start_to_close_timeout=options.STORAGE_TIMEOUT,
+        retry_policy=options.PERSISTENT,
+    )

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consentflow.domain.bounces import InboundKind, Verdict
 from consentflow.domain.letters import Language
 from consentflow.mail import inbound
-from consentflow.domain.bounces import InboundKind, Verdict
 from consentflow.mail.inbound import LONGEST_MESSAGE, read_inbound
 from consentflow.mail.message import Rendered, Sender, freeze
 

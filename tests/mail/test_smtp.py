@@ -57,7 +57,7 @@ def pool(port: int, **changes: Unpack[Changes]) -> SmtpPool:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition; ten seconds are more than any of them needs."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (the other side runs in the same loop and knows nothing of events)
+        while not condition():
             await asyncio.sleep(0.001)
 
 

@@ -85,7 +85,7 @@ def country_of(received: str | None) -> str | None:
         ("Turkiye", "TR"),
         ("TÜRKİYE", "TR"),
         ("Côte d'Ivoire", "CI"),
-        ("Cote d’Ivoire", "CI"),  # noqa: RUF001 (typographic apostrophe)
+        ("Cote d’Ivoire", "CI"),
         ("cote d ivoire", "CI"),
         ("Ivory Coast", "CI"),
         ("Georgia", "GE"),
