@@ -35,25 +35,25 @@ async def test_the_worker_keeps_a_schedule_that_makes_a_checkpoint(real: "Servic
 
 
 async def test_a_schedule_that_is_there_stays_as_operators_left_it(real: "Service") -> None:
-    await keep_schedules(real.client, "another-queue")
     handle = real.client.get_schedule_handle(CHECKPOINT)
-    await handle.pause(note="for the audit")
-
-    async def stands() -> tuple[bool, str | None, str | None]:
-        schedule = (await handle.describe()).schedule
-        assert isinstance(schedule.action, ScheduleActionStartWorkflow)
-        return schedule.state.paused, schedule.state.note, schedule.action.task_queue
-
-    async def reaches(queue: str) -> None:
-        async def is_there() -> bool:
-            return await stands() == (True, "for the audit", queue)
-
-        await until("the server has taken the change", is_there)  # it takes changes one by one, later
-
-    await reaches("another-queue")
     queue = real.parts.settings.temporal.task_queue
+
+    async def stands(paused: bool, queue: str) -> None:
+        async def does() -> bool:
+            schedule = (await handle.describe()).schedule
+            assert isinstance(schedule.action, ScheduleActionStartWorkflow)
+            return (schedule.state.paused, schedule.action.task_queue) == (paused, queue)
+
+        # One change after the other: of two at once the server may drop the one that was made on the older view.
+        await until(f"the schedule is {'paused' if paused else 'active'} on {queue}", does)
+
+    await keep_schedules(real.client, "another-queue")
+    await stands(paused=False, queue="another-queue")
+    await handle.pause(note="for the audit")
+    await stands(paused=True, queue="another-queue")
     await keep_schedules(real.client, queue)
-    await reaches(queue)
+    await stands(paused=True, queue=queue)
+    assert (await handle.describe()).schedule.state.note == "for the audit"
     await handle.unpause()
 
 
