@@ -108,7 +108,7 @@ class Consent:
     async def look_up(self, purpose: str, token: str) -> Link:
         """What a link leads to; changes nothing."""
         async with self._database.transaction() as connection:
-            return await self._look_up(connection, purpose, token)
+            return await self._link(connection, await tokens.find(connection, hash_token(token), purpose))
 
     async def fetch(self, token: str) -> Link:
         """The link of a double opt-in was fetched; what it leads to.
@@ -118,8 +118,8 @@ class Consent:
         """
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            link = await self._look_up(connection, "confirm", token)
             found = await tokens.find(connection, hash_token(token), "confirm")
+            link = await self._link(connection, found)
             if link.state is LinkState.OPEN and found:
                 await lock_subject(connection, found.subject)
                 asked = await _what_was_asked(connection, found)
@@ -140,7 +140,8 @@ class Consent:
             if found is None or found.question_id is None:
                 return Link(LinkState.UNUSABLE)
             weighing = await Weighing.of(connection, self._policy, found.subject, now)
-            link = await self._look_up(connection, "confirm", token)
+            found = await tokens.find(connection, hash_token(token), "confirm") or found  # as it is under the lock
+            link = await self._link(connection, found)
             if link.state is LinkState.OPEN and await tokens.use(connection, hash_token(token), now):
                 await weighing.record(Fact.CONFIRMED, now)
                 await ledger.append(
@@ -170,8 +171,7 @@ class Consent:
                 await object_to_contact(weighing)
             return Link(LinkState.DONE, found.language)
 
-    async def _look_up(self, connection: Connection, purpose: str, token: str) -> Link:
-        found = await tokens.find(connection, hash_token(token), purpose)
+    async def _link(self, connection: Connection, found: Token | None) -> Link:
         if found is None or not await self._alive(connection, found):
             return Link(LinkState.UNUSABLE, found.language if found else None)
         return Link(LinkState.DONE if found.used_at else LinkState.OPEN, found.language)

@@ -81,8 +81,7 @@ class Preferences:
                 for confirmed in await registrations.find_in_state(connection, found.subject, State.CONFIRMED):
                     await weighing.move(confirmed, State.WITHDRAWN, "withdrawn_by_lead")
                 await weighing.reconsider()
-                if not await registrations.contact_needed(connection, found.subject):
-                    await contacts.erase(connection, found.subject)
+                await weighing.forget_unless_needed()
             return await self._choices(connection, found)
 
     async def object(self, token: str) -> Choices | None:

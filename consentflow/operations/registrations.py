@@ -170,8 +170,7 @@ class Registrations:
             if withdrawn.company_domain:
                 await lock_company(connection, withdrawn.company_domain)
                 await companies.release_unless_registered(connection, withdrawn.company_domain, withdrawn.partner_id)
-            if not await registrations.contact_needed(connection, withdrawn.subject):
-                await contacts.erase(connection, withdrawn.subject)
+            await weighing.forget_unless_needed()
             return await self._standing(connection, withdrawn, now)
 
     async def find(self, registration_id: str) -> Standing:

@@ -24,7 +24,7 @@ from consentflow.domain.letters import (
     Recipient,
 )
 from consentflow.domain.policy import Policy
-from consentflow.domain.registrations import OPEN, Course, Registration, State, Step, course_of
+from consentflow.domain.registrations import OPEN, Course, Registration, State, Step
 from consentflow.domain.secrets import hash_token, new_token
 from consentflow.operations.bounces import end_undeliverable
 from consentflow.operations.weighing import Weighing
@@ -98,7 +98,7 @@ class Sending:
             mine = [mail for mail in in_flight if mail.registration_id == registration_id]
             others = [mail for mail in in_flight if mail not in mine and not await self._is_over(weighing, mail)]
             registration = await self._decided_afresh(weighing, registration_id)
-            course = _course(weighing, registration)
+            course = weighing.course(registration)
             if course.step is not _STEP_OF[kind]:
                 return await self._give_up(weighing, registration, mine)
             _insist_on_time(course, now)
@@ -143,8 +143,7 @@ class Sending:
             await mails.close(connection, mail_id, "refused", str(failure), now)
             await weighing.note(registration, "mail_refused", mail_id=str(mail_id), reply=str(failure))
             await end_undeliverable(weighing, registration, mail)
-            if not await registrations.contact_needed(connection, registration.subject):
-                await contacts.erase(connection, registration.subject)
+            await weighing.forget_unless_needed()
             return await self._course_now(weighing, registration.registration_id)
 
     async def lapse(self, registration_id: str) -> Course:
@@ -159,7 +158,7 @@ class Sending:
             weighing, registration = await self._weigh(connection, registration_id, now)
             question = weighing.question
             if registration.state is State.AWAITING_CONFIRMATION and question:
-                _insist_on_time(_course(weighing, registration), now)
+                _insist_on_time(weighing.course(registration), now)
                 await weighing.conclude("lapsed", State.LAPSED, "lapsed")
                 await contacts.erase(connection, registration.subject)
                 await ledger.append(
@@ -306,11 +305,7 @@ class Sending:
         registration = await registrations.find(weighing.connection, registration_id)
         if registration is None:
             raise NotFound("registration")
-        return _course(weighing, registration)
-
-
-def _course(weighing: Weighing, registration: Registration) -> Course:
-    return course_of(registration, weighing.question.answer_until if weighing.question else None)
+        return weighing.course(registration)
 
 
 async def _insist_on_sound_set_up(connection: Connection, now: datetime) -> None:

@@ -15,7 +15,7 @@ from consentflow.domain.errors import RegistrationConflict
 from consentflow.domain.policy import Decision, Lead, Policy, Reason, decide
 from consentflow.domain.registrations import Course, Registration, State, course_of
 from consentflow.operations.announcing import START, STEER, announce
-from consentflow.storage import facts, ledger, mails, questions, registrations
+from consentflow.storage import contacts, facts, ledger, mails, questions, registrations
 from consentflow.storage.pool import Connection, lock_subject
 from consentflow.storage.questions import AskedQuestion
 
@@ -100,7 +100,7 @@ class Weighing:
             policy_version=decision.policy_version,
             question_id=None if state is State.WAITING else joined,
         )
-        redirected = new or self._course(settled) != self._course(registration)
+        redirected = new or self.course(settled) != self.course(registration)
         if redirected:
             settled = replace(settled, revision=registration.revision + 1)
         if new:
@@ -175,8 +175,14 @@ class Weighing:
             return
         await announce(self.connection, registration, self.question.answer_until if self.question else None, topic)
 
-    def _course(self, registration: Registration) -> Course:
+    def course(self, registration: Registration) -> Course:
+        """The course that fits where the registration stands."""
         return course_of(registration, self.question.answer_until if self.question else None)
+
+    async def forget_unless_needed(self) -> None:
+        """The contact's personal data goes with the last registration that has a use for it."""
+        if not await registrations.contact_needed(self.connection, self.subject):
+            await contacts.erase(self.connection, self.subject)
 
     async def _give_up_unless_leaving(self, question: AskedQuestion) -> None:
         # While its mail may be leaving the question stays for those who joined; the attempt's end decides.

@@ -84,41 +84,40 @@ def _choices_page(
 ) -> HTMLResponse:
     if choices is None:
         return _page(request, Link(LinkState.UNUSABLE), wanted, "link_unusable.html", "link_unusable.html")
-    pages: PageRenderer = request.app.state.pages
-    html = pages.render(
+    return _rendered(
+        request,
         "preferences.html",
-        Language(wanted) if wanted in set(Language) else choices.language,
-        controller=request.app.state.parts.settings.controller.as_controller(),
-        action_url=request.url.path,
+        _language(request, choices.language, wanted),
         standing=choices.standing.value,
         mail_language=choices.language.value,
         done=done,
     )
-    return HTMLResponse(html, headers=_HEADERS)
 
 
 def _page(request: Request, link: Link, wanted: str | None, open_page: str, done_page: str) -> HTMLResponse:
-    pages: PageRenderer = request.app.state.pages
     template, status = {
         LinkState.OPEN: (open_page, HTTPStatus.OK),
         LinkState.DONE: (done_page, HTTPStatus.OK),
         LinkState.UNUSABLE: ("link_unusable.html", HTTPStatus.NOT_FOUND),
     }[link.state]
-    html = pages.render(
-        template,
-        _language(request, link, wanted),
-        controller=request.app.state.parts.settings.controller.as_controller(),
-        action_url=request.url.path,
-    )
+    return _rendered(request, template, _language(request, link.language, wanted), status)
+
+
+def _rendered(
+    request: Request, template: str, language: Language, status: HTTPStatus = HTTPStatus.OK, **context: object
+) -> HTMLResponse:
+    pages: PageRenderer = request.app.state.pages
+    controller = request.app.state.parts.settings.controller.as_controller()
+    html = pages.render(template, language, controller=controller, action_url=request.url.path, **context)
     return HTMLResponse(html, status, headers=_HEADERS)
 
 
-def _language(request: Request, link: Link, wanted: str | None) -> Language:
+def _language(request: Request, mails: Language | None, wanted: str | None) -> Language:
     """The reader's choice, else the mail's language, else what the browser asks for, else English."""
     if wanted in set(Language):
         return Language(wanted)
-    if link.language:
-        return link.language
+    if mails:
+        return mails
     preferred = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
     return letter_language(preferred, None)
 
