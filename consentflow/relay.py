@@ -27,6 +27,7 @@ from consentflow.domain.registrations import Course, Step
 from consentflow.storage import outbox
 from consentflow.storage.outbox import Payload, Row
 from consentflow.storage.pool import Database, Listener
+from consentflow.workflows.mail import MailOrder, MailWorkflow
 from consentflow.workflows.registration import RegistrationOrder, RegistrationWorkflow
 
 REGIME = SearchAttributeKey.for_keyword("Regime")
@@ -60,6 +61,7 @@ class Relay:
         self._topics: Mapping[str, Callable[[Payload], Awaitable[None]]] = {
             "registration.start": self._start_registration,
             "registration.steer": self._steer_registration,
+            "mail.send": self._send_mail,
         }
 
     async def run(self) -> None:
@@ -139,6 +141,17 @@ class Relay:
             search_attributes=self._search_attributes(payload, order.course),
             static_summary=_summary(payload, order.course),
         )
+
+    async def _send_mail(self, payload: Payload) -> None:
+        mail_id = str(payload["mail_id"])
+        with suppress(WorkflowAlreadyStartedError):
+            await self._client.start_workflow(
+                MailWorkflow.run,
+                MailOrder(mail_id),
+                id=f"mail/{mail_id}",
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
 
     def _search_attributes(self, payload: Payload, course: Course) -> TypedSearchAttributes:
         if not self._searchable:

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from consentflow.domain.clock import Clock
 from consentflow.domain.errors import StorageUnavailable
-from consentflow.domain.letters import FrozenMail, LeadLetter
+from consentflow.domain.letters import Compose, FrozenMail, Letter
 from consentflow.domain.policy import Policy, read_policy
 from consentflow.domain.secrets import derive_key
 from consentflow.mail.dkim import DkimSigner
@@ -30,9 +30,10 @@ from consentflow.operations.bounces import Bounces
 from consentflow.operations.consent import Consent
 from consentflow.operations.keys import Keys
 from consentflow.operations.ledger import Ledger
+from consentflow.operations.posting import Office, Posting
 from consentflow.operations.preferences import Preferences
 from consentflow.operations.registrations import Accounts, Registrations
-from consentflow.operations.sending import Office, Sending
+from consentflow.operations.sending import Sending
 from consentflow.relay import SEARCH_ATTRIBUTES
 from consentflow.settings import Settings, TemporalSettings
 from consentflow.storage.pool import Database
@@ -104,14 +105,23 @@ class Parts:
         return Agenda(self.database, self.clock)
 
     @cached_property
-    def sending(self) -> Sending:
-        """Operations around a letter."""
-        office = Office(
+    def office(self) -> Office:
+        """In whose name letters are written."""
+        return Office(
             controller=self.settings.controller.as_controller(),
             public_url=self.settings.public_url,
             when_unsure=self.settings.mail.when_unsure,
         )
-        return Sending(self.database, self.clock, self.policy, office, self._compose())
+
+    @cached_property
+    def sending(self) -> Sending:
+        """Operations around a letter to a lead."""
+        return Sending(self.database, self.clock, self.policy, self.office, self.compose)
+
+    @cached_property
+    def posting(self) -> Posting:
+        """Operations around every other mail."""
+        return Posting(self.database, self.clock, self.office.when_unsure)
 
     def mailer(self) -> SmtpPool:
         """A pool of SMTP connections; close it after use."""
@@ -128,7 +138,9 @@ class Parts:
             )
         )
 
-    def _compose(self) -> Callable[[LeadLetter, str], FrozenMail]:
+    @cached_property
+    def compose(self) -> Compose:
+        """Renders and freezes letters."""
         mail, controller = self.settings.mail, self.settings.controller
         renderer = LetterRenderer()
         sender = Sender(
@@ -144,7 +156,7 @@ class Parts:
         dkim = mail.dkim and DkimSigner(mail.dkim.domain, mail.dkim.selector, mail.dkim.private_key_file.read_bytes())
         mail_key = derive_key(self._secret, "mail")
 
-        def compose(letter: LeadLetter, key: str) -> FrozenMail:
+        def composed(letter: Letter, key: str) -> FrozenMail:
             names = (letter.recipient.given_name, letter.recipient.family_name)
             frozen = freeze(
                 renderer.render(letter),
@@ -154,11 +166,11 @@ class Parts:
                 key=hmac.digest(mail_key, key.encode(), "sha256").hex(),  # no bounce address is guessed from an id
                 language=letter.language,
                 written_at=letter.written_at,
-                unsubscribe_url=letter.links.unsubscribe,
+                unsubscribe_url=letter.one_click,
             )
             return replace(frozen, content=dkim.sign(frozen.content, signed_at=letter.written_at)) if dkim else frozen
 
-        return compose
+        return composed
 
     @property
     def _secret(self) -> str:

@@ -11,6 +11,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from consentflow.activities.ledger import LedgerActivities
+from consentflow.activities.mails import MailActivities
 from consentflow.activities.registrations import RegistrationActivities
 from consentflow.domain.clock import SystemClock
 from consentflow.logs import set_up_logging
@@ -20,6 +21,7 @@ from consentflow.schedules import keep_schedules
 from consentflow.settings import Settings, read_settings
 from consentflow.signals import until_stopped
 from consentflow.workflows.ledger import LedgerCheckpointWorkflow
+from consentflow.workflows.mail import MailWorkflow
 from consentflow.workflows.options import MAIL_QUEUE_SUFFIX
 from consentflow.workflows.registration import RegistrationWorkflow
 
@@ -42,11 +44,12 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
         stack.push_async_callback(parts.database.close)
         mailer = await stack.enter_async_context(parts.mailer())
         activities = RegistrationActivities(parts.sending, mailer)
+        mails = MailActivities(parts.posting, mailer)
         ledger = LedgerActivities(parts.ledger)
         mail = Worker(
             client,
             task_queue=temporal.task_queue + MAIL_QUEUE_SUFFIX,
-            activities=[activities.send_double_opt_in, activities.send_notice],
+            activities=[activities.send_double_opt_in, activities.send_notice, mails.send],
             max_concurrent_activities=parts.settings.smtp.connections,
             max_task_queue_activities_per_second=parts.settings.smtp.mails_per_second,
             graceful_shutdown_timeout=DRAIN,
@@ -56,7 +59,7 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
         course = Worker(
             client,
             task_queue=temporal.task_queue,
-            workflows=[RegistrationWorkflow, LedgerCheckpointWorkflow],
+            workflows=[RegistrationWorkflow, MailWorkflow, LedgerCheckpointWorkflow],
             activities=[activities.lapse, ledger.checkpoint],
             graceful_shutdown_timeout=DRAIN,
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),

@@ -1,4 +1,4 @@
-"""What a mail to a lead may say, as types.
+"""What a mail may say, as types; here what every mail has, and the mails to leads.
 
 A letter's context holds the contact, the company, the controller, links and dates. The partner, the person who
 registered and the registration's id are not in it, so no template can tell them (GDPR Art. 14(2)(f) asks for the
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 class Language(StrEnum):
@@ -44,7 +45,7 @@ class Controller:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The contact a letter is addressed to. ``address`` has its domain as A-labels."""
+    """The person a letter is addressed to. ``address`` has its domain as A-labels."""
 
     address: str
     given_name: str | None
@@ -84,6 +85,39 @@ class LeadLetter:
     written_at: datetime
     answer_until: datetime | None = None
 
+    @property
+    def one_click(self) -> str | None:
+        """The link of List-Unsubscribe."""
+        return self.links.unsubscribe
+
+
+class Letter(Protocol):
+    """What every mail of ours knows, whoever gets it. Its kind names its templates, and is its purpose as a mail."""
+
+    @property
+    def kind(self) -> StrEnum:
+        """Which letter."""
+
+    @property
+    def language(self) -> Language:
+        """The language it is written in."""
+
+    @property
+    def recipient(self) -> Recipient:
+        """Whom it is addressed to."""
+
+    @property
+    def controller(self) -> Controller:
+        """Who writes."""
+
+    @property
+    def written_at(self) -> datetime:
+        """When it is written, UTC; becomes the Date header."""
+
+    @property
+    def one_click(self) -> str | None:
+        """The link of List-Unsubscribe (RFC 8058), None for a mail that nobody can unsubscribe from."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrozenMail:
@@ -107,5 +141,5 @@ class FrozenMail:
     text_version: str
 
 
-Compose = Callable[[LeadLetter, str], FrozenMail]
+Compose = Callable[[Letter, str], FrozenMail]
 """Renders and freezes a letter under a stable mail key; pure, so it may run inside a transaction."""

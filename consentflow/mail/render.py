@@ -1,4 +1,4 @@
-"""Letters to leads, rendered: a subject, a text part and an HTML part that say the same.
+"""Letters, rendered: a subject, a text part and an HTML part that say the same.
 
 Names and companies are untrusted: anybody may have typed anything. They are stripped to one short line,
 escaped in HTML, and glued together in the text part so that no line breaks inside them.
@@ -7,14 +7,24 @@ escaped in HTML, and glued together in the text part so that no line breaks insi
 import re
 import textwrap
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, TypeAlias
 
 from babel.dates import format_date
 from css_inline import CSSInliner
 
-from consentflow.domain.letters import Language, LeadLetter, LetterKind, Recipient
+from consentflow.domain.letters import Language, LeadLetter, Letter, LetterKind, Recipient
+from consentflow.domain.sign_in import SignInKind, SignInLetter
 from consentflow.mail.message import Rendered
 from consentflow.templates.environment import environment, wording
+
+KINDS: Final[tuple[StrEnum, ...]] = (*LetterKind, *SignInKind)
+"""Every letter there are templates for."""
+
+Keep: TypeAlias = Callable[[str | None], str | None]
+"""What is done to untrusted text before a template sees it."""
 
 TEXT_WIDTH = 76
 LONGEST_NAME = 100
@@ -40,24 +50,22 @@ class LetterRenderer:
         for jinja in self._jinja.values():
             jinja.filters["wrapped"] = _wrapped
         self._versions = {
-            (kind, language): wording(language, *_templates(kind)) for kind in LetterKind for language in Language
+            (kind, language): wording(language, *_templates(kind)) for kind in KINDS for language in Language
         }
         self._inliner = CSSInliner(load_remote_stylesheets=False)
 
-    def render(self, letter: LeadLetter) -> Rendered:
+    def render(self, letter: Letter) -> Rendered:
         """The letter in its language.
 
         Raises:
             ValueError: A double opt-in without its confirm link or without the end of its answering time.
         """
-        if letter.kind is LetterKind.DOUBLE_OPT_IN and None in (letter.links.confirm, letter.answer_until):
-            raise ValueError("a double opt-in needs a confirm link and an end of its answering time")
         jinja = self._jinja[letter.language]
         words, text, html = (jinja.get_template(name) for name in _templates(letter.kind))
-        context = _context(letter)
+        context = _context(letter, _as_it_is)
         return Rendered(
             subject=str(words.make_module(context).subject),  # type: ignore[attr-defined]
-            text=text.render(_glued(context)).replace(_GLUE, " ") + "\n",
+            text=text.render(_context(letter, _glued)).replace(_GLUE, " ") + "\n",
             html=self._inliner.inline(html.render(context)),
             text_version=self._versions[letter.kind, letter.language],
         )
@@ -91,14 +99,32 @@ def _visible(char: str) -> str:
             return char
 
 
-def _templates(kind: LetterKind) -> tuple[str, str, str]:
+def _templates(kind: StrEnum) -> tuple[str, str, str]:
     return f"mail/{kind}.words.txt", f"mail/{kind}.txt", f"mail/{kind}.html"
 
 
-def _context(letter: LeadLetter) -> dict[str, object]:
+def _context(letter: Letter, keep: Keep) -> dict[str, object]:
+    """What the letter's templates see. Every untrusted text goes through `shown`, and through `keep`."""
+    match letter:
+        case LeadLetter():
+            return _lead_context(letter, keep)
+        case SignInLetter():
+            return {
+                "controller": letter.controller,
+                "door": letter.door,
+                "link": letter.link,
+                "minutes": int((letter.valid_until - letter.written_at).total_seconds() // 60),
+            }
+        case _:
+            raise TypeError(type(letter).__name__)
+
+
+def _lead_context(letter: LeadLetter, keep: Keep) -> dict[str, object]:
+    if letter.kind is LetterKind.DOUBLE_OPT_IN and None in (letter.links.confirm, letter.answer_until):
+        raise ValueError("a double opt-in needs a confirm link and an end of its answering time")
     return {
-        "name": _name(letter.recipient),
-        "company": shown(letter.company),
+        "name": keep(_name(letter.recipient)),
+        "company": keep(shown(letter.company)),
         "address": letter.recipient.address,
         "controller": letter.controller,
         "links": letter.links,
@@ -106,9 +132,13 @@ def _context(letter: LeadLetter) -> dict[str, object]:
     }
 
 
-def _glued(context: dict[str, object]) -> dict[str, object]:
-    untrusted = {key: context[key] for key in ("name", "company")}
-    return context | {key: text.replace(" ", _GLUE) for key, text in untrusted.items() if isinstance(text, str)}
+def _as_it_is(text: str | None) -> str | None:
+    return text
+
+
+def _glued(text: str | None) -> str | None:
+    """The text so that no line breaks inside it."""
+    return text and text.replace(" ", _GLUE)
 
 
 def _date(instant: datetime, language: Language) -> str:

@@ -32,11 +32,12 @@ class Bounces:
             mail = await mails.find_by_bounce_address(connection, verdict.bounce_address)
             if mail is None or verdict.message_id not in (None, mail.message_id.lower()):
                 return False
+            if mail.registration_id is None:
+                return False
+            weighing = await Weighing.of(connection, self._policy, mail.subject, now)
             registration = await registrations.find(connection, mail.registration_id)
             if registration is None:
                 return False
-            weighing = await Weighing.of(connection, self._policy, registration.subject, now)
-            registration = await registrations.find(connection, mail.registration_id) or registration
             await weighing.note(registration, verdict.kind.value, mail_id=str(mail.mail_id), status=verdict.status)
             match verdict.kind:
                 case InboundKind.SOFT_BOUNCE:

@@ -5,10 +5,7 @@ of sending. The mail then leaves outside any transaction, and one of `accepted`,
 writes down how it ended. They answer with the course the workflow is to follow.
 """
 
-import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 from uuid import UUID, uuid4
 
 from consentflow.domain.clock import Clock
@@ -17,7 +14,6 @@ from consentflow.domain.errors import ConfigurationFault, NotFound, RecipientRef
 from consentflow.domain.languages import letter_language
 from consentflow.domain.letters import (
     Compose,
-    Controller,
     LeadLetter,
     LeadLinks,
     LetterKind,
@@ -27,6 +23,7 @@ from consentflow.domain.policy import Policy
 from consentflow.domain.registrations import OPEN, Course, Registration, State, Step
 from consentflow.domain.secrets import hash_token, new_token
 from consentflow.operations.bounces import end_undeliverable
+from consentflow.operations.posting import NotYet, Office, insist_on_sound_set_up, status_of
 from consentflow.operations.weighing import Weighing
 from consentflow.storage import contacts, ledger, mail_fault, mails, questions, registrations, tokens
 from consentflow.storage.contacts import Contact
@@ -42,32 +39,6 @@ _STEP_OF = {LetterKind.DOUBLE_OPT_IN: Step.SEND_DOUBLE_OPT_IN, LetterKind.NOTICE
 
 ANOTHER_ON_ITS_WAY = timedelta(minutes=1)
 """When to ask again while a mail of the same purpose is leaving for the same mailbox."""
-
-
-FAULT_PAUSE = timedelta(minutes=5)
-"""How long no mail is tried after the mail server has refused our own set-up."""
-
-
-class NotYet(Exception):
-    """The time has not come by our clock, or another registration's mail decides first."""
-
-    def __init__(self, wait: timedelta) -> None:
-        super().__init__(str(wait))
-        self.wait = wait
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """In whose name letters are written.
-
-    Args:
-        public_url: Where the pages are reached, without a slash at the end.
-        when_unsure: Whether a mail that may have been taken is sent again (same bytes, same Message-ID) or held.
-    """
-
-    controller: Controller
-    public_url: str
-    when_unsure: Literal["retry", "hold"] = "retry"
 
 
 class Sending:
@@ -108,7 +79,7 @@ class Sending:
             contact = await contacts.find(connection, registration.subject)
             if contact is None:
                 raise NotFound("contact")
-            await _insist_on_sound_set_up(connection, now)
+            await insist_on_sound_set_up(connection, now)
             mail = mine[0] if mine else None
             if mail and mail.state == "attempting" and self._office.when_unsure == "hold":
                 return await self._left(weighing, registration, mail.mail_id, "unsure", None)
@@ -118,9 +89,8 @@ class Sending:
             return mail
 
     async def accepted(self, mail_id: UUID, reply: str) -> Course:
-        """The server took the mail. Of its reply only the status code is kept: the text may name the recipient."""
-        status = re.match(r"\d\.\d{1,3}\.\d{1,3}\b", reply)
-        return await self._end(mail_id, "accepted", status[0] if status else None)
+        """The server took the mail."""
+        return await self._end(mail_id, "accepted", status_of(reply))
 
     async def unsure(self, mail_id: UUID, reply: str) -> Course | None:
         """The server had the whole mail and never answered: None when it is to be sent again."""
@@ -212,13 +182,14 @@ class Sending:
         self, connection: Connection, mail_id: UUID, now: datetime
     ) -> tuple[StoredMail, Weighing, Registration]:
         mail = await mails.find(connection, mail_id)
-        if mail is None:
+        if mail is None or mail.registration_id is None:
             raise NotFound("mail")
         return mail, *await self._weigh(connection, mail.registration_id, now)
 
     async def _is_over(self, weighing: Weighing, mail: StoredMail) -> bool:
         """Whether a mail in flight has no registration any more that would send it; then it comes to its end here."""
-        registration = await registrations.find(weighing.connection, mail.registration_id)
+        sender = mail.registration_id
+        registration = await registrations.find(weighing.connection, sender) if sender else None
         if registration is None or registration.state in OPEN:
             return False
         await self._give_up(weighing, registration, [mail])
@@ -229,7 +200,7 @@ class Sending:
         for mail in in_flight:
             if mail.state == "attempting":  # for all we know it has left
                 return await self._left(weighing, registration, mail.mail_id, "unsure", None)
-            await mails.drop_in_flight(weighing.connection, mail.registration_id, weighing.at)
+            await mails.drop_in_flight(weighing.connection, registration.registration_id, weighing.at)
         await weighing.reconsider()
         return await self._course_now(weighing, registration.registration_id)
 
@@ -294,7 +265,16 @@ class Sending:
             text_version=frozen.text_version,
             privacy_policy_version=self._office.controller.privacy_policy_version,
         )
-        return StoredMail(mail_id, registration.registration_id, question_id, frozen.message_id, "frozen", frozen)
+        return StoredMail(
+            mail_id,
+            registration.subject,
+            kind,
+            registration.registration_id,
+            question_id,
+            frozen.message_id,
+            "frozen",
+            frozen,
+        )
 
     async def _link(self, weighing: Weighing, token: Token) -> str:
         text = new_token()
@@ -306,13 +286,6 @@ class Sending:
         if registration is None:
             raise NotFound("registration")
         return weighing.course(registration)
-
-
-async def _insist_on_sound_set_up(connection: Connection, now: datetime) -> None:
-    """While the server refuses our set-up no mail leaves, except one now and then to see whether it was mended."""
-    fault = await mail_fault.find(connection)
-    if fault and now < fault.last_seen + FAULT_PAUSE:
-        raise NotYet(fault.last_seen + FAULT_PAUSE - now)
 
 
 def _insist_on_time(course: Course, now: datetime) -> None:

@@ -68,6 +68,9 @@ async def set_language(connection: Connection, subject: Subject, language: str) 
 
 
 async def erase(connection: Connection, subject: Subject) -> None:
-    """Removes the person: the contact, and recipient and bytes of every mail."""
+    """Removes the person: the contact, and recipient and bytes of every letter to it as a lead."""
     await connection.execute("DELETE FROM contacts WHERE subject = $1", subject)
-    await connection.execute("UPDATE mails SET envelope_to = NULL, content = NULL WHERE subject = $1", subject)
+    await connection.execute(
+        "UPDATE mails SET envelope_to = NULL, content = NULL WHERE subject = $1 AND registration_id IS NOT NULL",
+        subject,
+    )

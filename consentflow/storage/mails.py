@@ -17,22 +17,30 @@ class StoredMail:
     """A mail as stored.
 
     Args:
+        registration_id: The registration that sends it, for a letter to a lead.
+        purpose: The letter's kind.
+        about: What a mail that no registration sends is about, such as ``digest/…``.
         message_id: With angle brackets.
         state: ``frozen``, ``attempting``, ``accepted``, ``unsure``, ``refused`` or ``dropped``.
         mail: What to send; None once its bytes were erased.
+        send_until: After this it need not leave any more, UTC.
     """
 
     mail_id: UUID
-    registration_id: str
+    subject: Subject
+    purpose: str
+    registration_id: str | None
     question_id: UUID | None
     message_id: str
     state: str
     mail: FrozenMail | None
+    about: str | None = None
+    send_until: datetime | None = None
 
 
 _SELECT = """
-    SELECT mail_id, registration_id, question_id, state, message_id, envelope_from, envelope_to, content, language,
-           text_version
+    SELECT mail_id, subject, purpose, registration_id, question_id, state, message_id, envelope_from, envelope_to,
+           content, language, text_version, about, send_until
     FROM mails
 """
 
@@ -48,7 +56,18 @@ def _read(row: asyncpg.Record) -> StoredMail:
             language=Language(row["language"]),
             text_version=row["text_version"],
         )
-    return StoredMail(row["mail_id"], row["registration_id"], row["question_id"], row["message_id"], row["state"], mail)
+    return StoredMail(
+        row["mail_id"],
+        row["subject"],
+        row["purpose"],
+        row["registration_id"],
+        row["question_id"],
+        row["message_id"],
+        row["state"],
+        mail,
+        row["about"],
+        row["send_until"],
+    )
 
 
 async def freeze(
@@ -84,9 +103,63 @@ async def freeze(
     )
 
 
+async def freeze_once(
+    connection: Connection,
+    mail_id: UUID,
+    purpose: str,
+    subject: Subject,
+    about: str,
+    mail: FrozenMail,
+    at: datetime,
+    send_until: datetime | None,
+) -> bool:
+    """Stores the bytes of a mail that no registration sends; False when there is one about the same already."""
+    done: str = await connection.execute(
+        """
+        INSERT INTO mails (mail_id, purpose, subject, about, state, message_id, envelope_from, envelope_to, content,
+                           content_sha256, language, text_version, frozen_at, send_until)
+        VALUES ($1, $2, $3, $4, 'frozen', $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        ON CONFLICT (purpose, about) WHERE about IS NOT NULL DO NOTHING
+        """,
+        mail_id,
+        purpose,
+        subject,
+        about,
+        mail.message_id,
+        mail.envelope_from,
+        mail.envelope_to,
+        mail.content,
+        hashlib.sha256(mail.content).digest(),
+        mail.language,
+        mail.text_version,
+        at,
+        send_until,
+    )
+    return done == "INSERT 0 1"
+
+
+async def find_about(connection: Connection, purpose: str, about: str) -> StoredMail | None:
+    """The mail of that purpose about that."""
+    row = await connection.fetchrow(f"{_SELECT} WHERE purpose = $1 AND about = $2", purpose, about)
+    return _read(row) if row else None
+
+
+async def lock(connection: Connection, mail_id: UUID) -> StoredMail | None:
+    """The mail with that id, held for this transaction."""
+    row = await connection.fetchrow(f"{_SELECT} WHERE mail_id = $1 FOR UPDATE", mail_id)
+    return _read(row) if row else None
+
+
+async def forget_bytes(connection: Connection, mail_id: UUID) -> None:
+    """Recipient and bytes of a mail go; that it was sent stays."""
+    await connection.execute("UPDATE mails SET envelope_to = NULL, content = NULL WHERE mail_id = $1", mail_id)
+
+
 async def find_in_flight(connection: Connection, subject: Subject) -> list[StoredMail]:
-    """The mails that are on their way to the subject: frozen, or attempted with no end known."""
-    rows = await connection.fetch(f"{_SELECT} WHERE subject = $1 AND state IN ('frozen', 'attempting')", subject)
+    """The letters on their way to the subject as a lead: frozen, or attempted with no end known."""
+    rows = await connection.fetch(
+        f"{_SELECT} WHERE subject = $1 AND state IN ('frozen', 'attempting') AND registration_id IS NOT NULL", subject
+    )
     return [_read(row) for row in rows]
 
 

@@ -25,4 +25,7 @@ MAIL_QUEUE_SUFFIX = "-mail"
 """Mail has a task queue of its own, so that a slow mail server holds up nothing else."""
 
 DOUBLE_OPT_IN_PRIORITY = 1
+POST_PRIORITY = 2
+"""Somebody waits for it at a screen, or by law: sign-in links, confirmations, answers to a request."""
 NOTICE_PRIORITY = 3
+DIGEST_PRIORITY = 4

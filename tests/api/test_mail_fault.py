@@ -6,7 +6,7 @@ import pytest
 
 from consentflow.domain.errors import ConfigurationFault
 from consentflow.domain.letters import LetterKind
-from consentflow.operations.sending import FAULT_PAUSE, NotYet
+from consentflow.operations.posting import FAULT_PAUSE, NotYet
 from consentflow.storage.mails import StoredMail
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from consentflow.domain.letters import LetterKind
 from consentflow.domain.registrations import Course, Step, course_of
 from consentflow.domain.secrets import derive_key
 from consentflow.operations.consent import LinkState
-from consentflow.operations.sending import NotYet
+from consentflow.operations.posting import NotYet
 from consentflow.runtime import Parts
 from consentflow.storage import questions, registrations
 from consentflow.storage.mails import StoredMail
