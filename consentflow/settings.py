@@ -3,12 +3,24 @@
 There are no default secrets: what is missing stops the start with a message that names it.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from consentflow.domain.deadlines import RestDays, holiday_subdivisions, is_time_zone
 from consentflow.domain.errors import ConsentflowError
 from consentflow.domain.letters import Controller
 
@@ -86,6 +98,59 @@ class ControllerSettings(_Group):
         return Controller(**self.model_dump())
 
 
+class NotificationSettings(_Group):
+    """How partners' people are told what their companies do."""
+
+    immediate_window_minutes: int = Field(default=15, ge=1, le=24 * 60)
+    """How long an immediate notification waits for more of the same."""
+
+    @property
+    def immediate_window(self) -> timedelta:
+        """The same as a length of time."""
+        return timedelta(minutes=self.immediate_window_minutes)
+
+
+class HolidaySettings(_Group):
+    """Where the controller is, for counting legal deadlines: its public holidays and its time zone."""
+
+    country: str = "DE"
+    subdivision: str | None = None
+    time_zone: str = "Europe/Berlin"
+
+    @field_validator("country")
+    @classmethod
+    def _with_known_holidays(cls, country: str) -> str:
+        if country not in holiday_subdivisions():
+            raise ValueError("not a country whose public holidays are known; an ISO 3166-1 code such as DE is wanted")
+        return country
+
+    @field_validator("subdivision")
+    @classmethod
+    def _of_the_country(cls, subdivision: str | None, info: ValidationInfo) -> str | None:
+        country = info.data.get("country")  # missing when it is wrong itself
+        if country and subdivision is not None and subdivision not in (parts := holiday_subdivisions()[country]):
+            raise ValueError(f"not a part of {country}; one of {', '.join(sorted(parts)) or 'none'} is wanted")
+        return subdivision
+
+    @field_validator("time_zone")
+    @classmethod
+    def _in_the_time_zone_database(cls, time_zone: str) -> str:
+        if not is_time_zone(time_zone):
+            raise ValueError("not a time zone; a name such as Europe/Berlin is wanted")
+        return time_zone
+
+    def as_rest_days(self) -> RestDays:
+        """As deadlines are counted with."""
+        return RestDays(self.country, self.subdivision, ZoneInfo(self.time_zone))
+
+
+class SourceRequestSettings(_Group):
+    """How data-source requests are answered."""
+
+    pauses: bool = True
+    """Whether their clock stands still while an officer waits for the requester (GDPR Art. 12(6))."""
+
+
 class Settings(BaseSettings):
     """One model for every process."""
 
@@ -101,6 +166,9 @@ class Settings(BaseSettings):
     smtp: SmtpSettings = SmtpSettings()
     mail: MailSettings
     controller: ControllerSettings
+    holidays: HolidaySettings = HolidaySettings()
+    notifications: NotificationSettings = NotificationSettings()
+    source_requests: SourceRequestSettings = SourceRequestSettings()
     policy_file: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -111,6 +179,14 @@ class Settings(BaseSettings):
         if (self.smtp.username is None) != (self.smtp.password is None):
             raise ValueError("smtp.username and smtp.password belong together")
         return self
+
+
+class PolicySettings(BaseSettings):
+    """The one setting of a command that needs neither database nor secret."""
+
+    model_config = Settings.model_config
+
+    policy_file: Path | None = None
 
 
 class FixedSettings(Settings):

@@ -54,6 +54,18 @@ def make_settings(database_url: str, **more: object) -> FixedSettings:
     )
 
 
+def environment(database_url: str) -> dict[str, str]:
+    """The settings of `make_settings`, as commands read them."""
+    settings = {
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "a-secret-for-tests-that-is-long-enough",
+        "PUBLIC_URL": "http://127.0.0.1:8000",
+        "MAIL__FROM": "privacy@controller.example",
+        **{f"CONTROLLER__{name.upper()}": value for name, value in CONTROLLER.items()},
+    }
+    return {f"CONSENTFLOW_{name}": value for name, value in settings.items()}
+
+
 @pytest.fixture(scope="session")
 async def postgres_url() -> AsyncIterator[str]:
     """The URL of the run's Postgres, with `{database}` where the database's name goes."""
