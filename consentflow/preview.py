@@ -1,4 +1,4 @@
-"""Every letter and every page for leads, in every language, as files to look at: no settings, database or network.
+"""Every letter, and every page for leads, in every language, as files to look at: no settings, database or network.
 
 For whoever looks after the wording. Templates, renderers and freezing are those of the service; only what is filled
 in is made up, so that the same code always writes the same files.
@@ -6,26 +6,16 @@ in is made up, so that the same code always writes the same files.
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from consentflow.domain.letters import Controller, Language, LeadLetter, LeadLinks, LetterKind, Recipient
+from consentflow.domain.letters import Language
 from consentflow.mail.message import Sender, freeze
 from consentflow.mail.render import LetterRenderer
+from consentflow.mail.samples import CONTROLLER, sample_letters
 from consentflow.pages.render import PageRenderer
 from consentflow.templates.environment import FOLDER
 
-CONTROLLER = Controller(
-    name="Musterwerk Software AG",
-    address="Lindenweg 12, 10115 Berlin",
-    email="hello@musterwerk.example",
-    dpo_email="privacy@musterwerk.example",
-    privacy_policy_url="https://musterwerk.example/privacy",
-    privacy_policy_version="2026-11",
-    supervisory_authority="Berliner Beauftragte für Datenschutz und Informationsfreiheit",
-)
 SENDER = Sender(
     name=CONTROLLER.name,
     address="privacy@musterwerk.example",
@@ -33,17 +23,6 @@ SENDER = Sender(
     bounce_domain=None,
     message_id_domain="musterwerk.example",
 )
-WRITTEN_AT = datetime(2026, 11, 2, 9, tzinfo=UTC)
-LINKS = LeadLinks(
-    unsubscribe="https://consent.musterwerk.example/unsubscribe/Zm9yLXRoZS1wcmV2aWV3IQ",
-    preferences="https://consent.musterwerk.example/preferences/Zm9yLXRoZS1wcmV2aWV3IQ",
-    confirm="https://consent.musterwerk.example/confirm/Zm9yLXRoZS1wcmV2aWV3IQ",
-)
-
-READERS = {
-    "named": (Recipient("lea.muster@firma.example", "Lea", "Muster"), "Firma & Söhne GmbH"),
-    "nameless": (Recipient("info@firma.example", None, None), None),
-}
 
 
 class Shown(NamedTuple):
@@ -66,7 +45,21 @@ PAGES = (
     Shown("preferences-language-saved", "preferences.html", "consented", "language"),
     Shown("preferences-withdrawn", "preferences.html", "held", "withdrawn"),
     Shown("preferences-objected", "preferences.html", "stopped", "objected"),
+    Shown("subscription", "subscription.html"),
+    Shown("subscription-confirmed", "subscription_confirmed.html"),
+    Shown("subscription-leave", "subscription_leave.html"),
+    Shown("subscription-left", "subscription_left.html"),
+    Shown("source-request", "source_request.html"),
+    Shown("source-request-sent", "source_request_sent.html"),
+    Shown("identity", "identity.html"),
+    Shown("identity-confirmed", "identity_confirmed.html"),
     Shown("link-unusable", "link_unusable.html"),
+    Shown("sign-in", "sign_in.html"),
+    Shown("sign-in-asked", "sign_in_asked.html"),
+    Shown("sign-in-button", "sign_in_button.html"),
+    Shown("sign-in-unusable", "sign_in_unusable.html"),
+    Shown("sign-in-forged", "sign_in_forged.html"),
+    Shown("unavailable", "unavailable.html"),
 )
 
 
@@ -116,46 +109,47 @@ def write_preview(folder: Path) -> Preview:
 
 def _letters() -> Iterator[File]:
     renderer = LetterRenderer()
-    for kind in LetterKind:
-        for reader, (recipient, company) in READERS.items():
-            name = f"{kind.replace('_', '-')}-{reader}"
-            for language in Language:
-                letter = _letter(kind, language, recipient, company)
-                rendered = renderer.render(letter)
-                frozen = freeze(
-                    rendered,
-                    sender=SENDER,
-                    recipient=recipient.address,
-                    recipient_name=" ".join(filter(None, (recipient.given_name, recipient.family_name))) or None,
-                    key=f"preview {name} {language}",
-                    language=language,
-                    written_at=letter.written_at,
-                    unsubscribe_url=letter.links.unsubscribe,
-                )
-                yield File(name, language, "eml", frozen.content)
-                yield File(name, language, "html", rendered.html.encode())
-                yield File(name, language, "txt", rendered.text.encode())
-
-
-def _letter(kind: LetterKind, language: Language, recipient: Recipient, company: str | None) -> LeadLetter:
-    asks = kind is LetterKind.DOUBLE_OPT_IN
-    return LeadLetter(
-        kind=kind,
-        language=language,
-        recipient=recipient,
-        company=company,
-        controller=CONTROLLER,
-        links=LINKS if asks else replace(LINKS, confirm=None),
-        written_at=WRITTEN_AT,
-        answer_until=WRITTEN_AT + timedelta(days=30) if asks else None,
-    )
+    for language in Language:
+        for name, letter in sample_letters(language).items():
+            rendered = renderer.render(letter)
+            recipient = letter.recipient
+            frozen = freeze(
+                rendered,
+                sender=SENDER,
+                recipient=recipient.address,
+                recipient_name=" ".join(filter(None, (recipient.given_name, recipient.family_name))) or None,
+                key=f"preview {name} {language}",
+                language=language,
+                written_at=letter.written_at,
+                unsubscribe_url=letter.one_click,
+            )
+            yield File(name, language, "eml", frozen.content)
+            yield File(name, language, "html", rendered.html.encode())
+            yield File(name, language, "txt", rendered.text.encode())
 
 
 def _pages(renderer: PageRenderer) -> Iterator[File]:
     for name, template, standing, done in PAGES:
         for language in Language:
             html = renderer.render(
-                template, language, controller=CONTROLLER, action_url="#", standing=standing, done=done
+                template,
+                language,
+                controller=CONTROLLER,
+                action_url="#",
+                standing=standing,
+                done=done,
+                partner="Partner GmbH",
+                partner_page="#",
+                sent={},
+                wrong=(),
+                trap="website",
+                longest=4000,
+                door="partner",
+                because=None,
+                email="",
+                invalid=False,
+                minutes=20,
+                way_on="#",
             )
             yield File(name, language, "html", _linking_files(html, name).encode())
 

@@ -5,6 +5,7 @@ The catalogs are read as the .po files that translators edit; nothing compiled i
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -20,6 +21,8 @@ from markupsafe import Markup, escape
 
 FOLDER = Path(__file__).parent
 DOMAIN = "consentflow"
+COUNTS = (1, 2)
+"""One number for each plural form: all our languages have two."""
 
 
 def environment(language: str) -> ImmutableSandboxedEnvironment:
@@ -40,12 +43,13 @@ def wording(language: str, *templates: str) -> str:
     """SHA-256 (hex) of everything that decides how the templates read before any value is filled in.
 
     It covers the language, the source of the templates and of all they include, import or extend, and the
-    translation of every string in them, placeholders and all.
+    translation of every string in them, in every plural form, placeholders and all.
     """
     digest = hashlib.sha256(language.encode())
     for name in sorted(_closure(templates)):
         template = _parsed(name)
-        for part in (name, template.source, *map(_catalog(language).gettext, template.strings)):
+        translations = (text for strings in template.strings for text in _translations(language, strings))
+        for part in (name, template.source, *translations):
             digest.update(b"\0" + part.encode())
     return digest.hexdigest()
 
@@ -61,10 +65,22 @@ def _link(target: str) -> Markup:
     return Markup('<a href="{}">{}</a>').format(href, target)
 
 
+def _translations(language: str, strings: tuple[str, ...]) -> Iterator[str]:
+    """The translation of a string, or all of those of a string and its plural."""
+    if len(strings) == 1:
+        yield _catalog(language).gettext(*strings)
+    else:
+        singular, plural = strings
+        for count in COUNTS:
+            yield _catalog(language).ngettext(singular, plural, count)
+
+
 @dataclass(frozen=True, slots=True)
 class _Template:
+    """A template; ``strings`` holds what is translated: each a string alone, or with its plural."""
+
     source: str
-    strings: tuple[str, ...]
+    strings: tuple[tuple[str, ...], ...]
     references: frozenset[str]
 
 
@@ -95,7 +111,7 @@ def _parsed(name: str) -> _Template:
     tree = _silent_environment().parse(source)
     # A string with placeholders is found as a tuple: itself, then None for each value.
     found = (strings if isinstance(strings, tuple) else (strings,) for _, _, strings in extract_from_ast(tree))
-    strings = tuple(string for strings in found for string in strings if string)
+    strings = tuple(tuple(string for string in each if string) for each in found)
     references = frozenset(reference for reference in meta.find_referenced_templates(tree) if reference)
     return _Template(source, strings, references)
 

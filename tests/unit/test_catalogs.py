@@ -6,9 +6,10 @@ import shutil
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TypeAlias
 
 import pytest
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
@@ -18,16 +19,18 @@ from consentflow.templates import environment
 
 LANGUAGES = pytest.mark.parametrize("language", list(Language))
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-SAME_IN_ENGLISH = {Language.FRENCH: {"Version %(version)s"}}
+SAME_IN_ENGLISH = {Language.FRENCH: {"Version %(version)s", "Urgent"}}
+Id: TypeAlias = str | tuple[str, str]
+"""A string, or a string and its plural."""
 
 
 @cache
-def extracted() -> frozenset[str]:
+def extracted() -> frozenset[Id]:
     with (environment.FOLDER / "babel.cfg").open(encoding="utf-8") as config:
         # Babel leaves this function untyped.
         methods, options = parse_mapping_cfg(config)  # type: ignore[no-untyped-call]
     found = extract_from_dir(environment.FOLDER, methods, options)
-    return frozenset(message if isinstance(message, str) else message[0] for _, _, message, _, _ in found)
+    return frozenset(id_of(message) for _, _, message, _, _ in found)
 
 
 @cache
@@ -37,8 +40,32 @@ def catalog(language: Language) -> Catalog:
         return read_po(source, locale=language)
 
 
-def messages(language: Language) -> dict[str, str]:
-    return {str(message.id): str(message.string) for message in catalog(language) if message.id}
+def id_of(message: str | tuple[str, ...] | list[str]) -> Id:
+    if isinstance(message, str):
+        return message
+    singular, *plural = message
+    return (singular, plural[0]) if plural else singular
+
+
+def forms(message_id: Id) -> tuple[str, ...]:
+    return (message_id,) if isinstance(message_id, str) else message_id
+
+
+def translations(language: Language) -> list[tuple[str, str]]:
+    """Every English string with its translation, each plural form by itself."""
+    found: list[tuple[str, str]] = []
+    for message in catalog(language):
+        if message.id:
+            singular, plural = forms(id_of(message.id))[0], forms(id_of(message.id))[-1]
+            first, *others = forms_of_translation(message)
+            found += [(singular, first), *((plural, other) for other in others)]
+    return found
+
+
+def forms_of_translation(message: Message) -> tuple[str, ...]:
+    # Babel says that a translation is one string; that of a message with a plural is a tuple.
+    string: object = message.string
+    return tuple(map(str, string)) if isinstance(string, tuple | list) else (str(string),)
 
 
 def test_templates_have_strings() -> None:
@@ -53,26 +80,49 @@ def test_there_is_one_catalog_per_language_and_nothing_compiled() -> None:
 
 @LANGUAGES
 def test_catalog_has_exactly_the_strings_of_the_templates(language: Language) -> None:
-    assert set(messages(language)) == extracted()
+    assert {id_of(message.id) for message in catalog(language) if message.id} == extracted()
+
+
+@LANGUAGES
+def test_a_string_with_a_plural_has_every_form_of_its_language(language: Language) -> None:
+    number = catalog(language).num_plurals
+    for message in catalog(language):
+        if message.id:
+            assert len(forms_of_translation(message)) == (1 if isinstance(id_of(message.id), str) else number)
+
+
+@LANGUAGES
+def test_the_counts_that_the_wording_hash_tries_bring_up_every_plural_form(language: Language) -> None:
+    template = environment.environment(language).from_string("{{ ngettext(singular, plural, count, **values) }}")
+    tried = 0
+    for message in catalog(language):
+        singular, plural = forms(id_of(message.id))[0], forms(id_of(message.id))[-1]
+        if singular != plural:
+            tried += 1
+            values = dict.fromkeys(PLACEHOLDER.findall(plural), "…")
+            context = {"singular": singular, "plural": plural, "values": values}
+            seen = [template.render(context, count=count) for count in environment.COUNTS]
+            assert seen == [PLACEHOLDER.sub("…", form) for form in forms_of_translation(message)]
+    assert tried
 
 
 @LANGUAGES
 def test_no_translation_is_empty_fuzzy_or_obsolete(language: Language) -> None:
-    assert all(text.strip() for text in messages(language).values())
+    assert all(text.strip() for _, text in translations(language))
     assert not [message.id for message in catalog(language) if message.id and message.fuzzy]
     assert not catalog(language).obsolete
 
 
 @LANGUAGES
 def test_translations_keep_the_placeholders(language: Language) -> None:
-    for english, translation in messages(language).items():
+    for english, translation in translations(language):
         assert sorted(PLACEHOLDER.findall(translation)) == sorted(PLACEHOLDER.findall(english)), english
         assert "%" not in PLACEHOLDER.sub("", translation), english
 
 
 @LANGUAGES
 def test_translations_are_one_tidy_line(language: Language) -> None:
-    for translation in messages(language).values():
+    for _, translation in translations(language):
         assert translation == " ".join(translation.split(" ")).strip()
         assert "\n" not in translation
         assert "  " not in translation
@@ -80,9 +130,13 @@ def test_translations_are_one_tidy_line(language: Language) -> None:
 
 @LANGUAGES
 def test_only_the_english_catalog_is_in_english(language: Language) -> None:
-    untranslated = {english for english, text in messages(language).items() if text == english}
-    expected = extracted() if language is Language.ENGLISH else SAME_IN_ENGLISH.get(language, set())
-    assert untranslated == expected
+    strings = {form for message_id in extracted() for form in forms(message_id)}
+    untranslated = {english for english, text in translations(language) if text == english}
+    if language is Language.ENGLISH:
+        assert untranslated == strings
+    else:
+        wordless = {english for english in strings if not re.search(r"\w", PLACEHOLDER.sub("", english))}
+        assert untranslated - wordless == SAME_IN_ENGLISH.get(language, set())
 
 
 @LANGUAGES
@@ -95,7 +149,7 @@ def test_no_word_of_another_language_s_law_slips_in(language: Language) -> None:
         Language.PORTUGUESE: "RGPD",
         Language.SPANISH: "RGPD",
     }
-    for english, translation in messages(language).items():
+    for english, translation in translations(language):
         assert ("GDPR" in english) == (names[language] in translation), english
         foreign = {"GDPR", "DSGVO", "RGPD"} - {names[language]}
         assert not foreign & set(re.findall(r"\w+", translation)), english
@@ -146,6 +200,15 @@ class TestWordingHash:
         assert old in text
         changed.write_text(text.replace(old, new), encoding="utf-8")
         assert self.load(copy).wording("de", *self.LETTER) != environment.wording("de", *self.LETTER)
+
+    @pytest.mark.parametrize("form", ["%(num)s Ihrer Unternehmen war aktiv", "%(num)s Ihrer Unternehmen waren aktiv"])
+    def test_changes_with_every_plural_form(self, copy: Path, form: str) -> None:
+        german = copy / "locale" / "de" / "LC_MESSAGES" / "consentflow.po"
+        text = german.read_text(encoding="utf-8")
+        assert f'"{form}"' in text
+        german.write_text(text.replace(f'"{form}"', f'"{form}!"'), encoding="utf-8")
+        letter = ("mail/digest.txt", "mail/digest.html")
+        assert self.load(copy).wording("de", *letter) != environment.wording("de", *letter)
 
     def test_does_not_change_with_the_words_of_another_letter_or_language(self, copy: Path) -> None:
         (copy / "mail" / "double_opt_in.words.txt").write_text("{% set subject = '' %}", encoding="utf-8")

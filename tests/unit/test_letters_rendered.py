@@ -14,7 +14,8 @@ from jinja2 import meta
 
 from consentflow.domain.letters import Controller, Language, LeadLetter, LeadLinks, LetterKind, Recipient
 from consentflow.mail.message import Rendered
-from consentflow.mail.render import LONGEST_NAME, TEXT_WIDTH, LetterRenderer
+from consentflow.mail.render import TEXT_WIDTH, LetterRenderer
+from consentflow.mail.untrusted import LONGEST_NAME
 from consentflow.templates.environment import FOLDER, environment
 
 RENDERER = LetterRenderer()
@@ -162,6 +163,7 @@ def letter(kind: LetterKind, language: Language) -> LeadLetter:
             "https://c.example/unsubscribe/u1",
             "https://c.example/preferences/p1",
             "https://c.example/confirm/c1" if asks else None,
+            source_request="https://c.example/source-request",
         ),
         written_at=datetime(2026, 11, 22, 9, tzinfo=UTC),
         answer_until=datetime(2026, 12, 22, 9, tzinfo=UTC) if asks else None,
@@ -318,7 +320,7 @@ def test_both_parts_carry_the_same_links(kind: LetterKind, language: Language) -
     links = set(Page(rendered.html).links)
     web = {link for link in links if not link.startswith("mailto:")}
     own = original.links
-    expected = {own.unsubscribe, own.preferences, own.confirm, CONTROLLER.privacy_policy_url} - {None}
+    expected = {own.unsubscribe, own.preferences, own.confirm, own.source_request, CONTROLLER.privacy_policy_url} - {None}
     assert web == expected == set(URL.findall(rendered.text))
     addresses = {link.removeprefix("mailto:") for link in links - web}
     assert addresses == {CONTROLLER.email, CONTROLLER.dpo_email}
@@ -487,7 +489,10 @@ def test_text_version_is_that_of_the_words_not_of_the_reader(kind: LetterKind, l
         replace(
             named(letter(kind, language), "Max", None, None),
             links=LeadLinks(
-                "https://c.example/unsubscribe/u2", "https://c.example/preferences/p2", "https://c.example/confirm/c2"
+                "https://c.example/unsubscribe/u2",
+                "https://c.example/preferences/p2",
+                "https://c.example/confirm/c2",
+                source_request="https://c.example/source-request",
             ),
             written_at=datetime(2027, 1, 1, tzinfo=UTC),
             answer_until=datetime(2027, 1, 31, tzinfo=UTC),

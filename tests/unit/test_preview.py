@@ -11,8 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from consentflow.cli import app
-from consentflow.domain.letters import Language, LetterKind
-from consentflow.preview import LINKS, PAGES, READERS, Preview, write_preview
+from consentflow.domain.letters import Language
+from consentflow.mail.render import KINDS
+from consentflow.mail.samples import sample_letters
+from consentflow.preview import PAGES, Preview, write_preview
 from consentflow.templates.environment import FOLDER
 
 LINK = re.compile(r'\b(?:href|src)="([^"]*)"')
@@ -33,13 +35,17 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_every_letter_is_there_in_every_language_and_form(folder: Path, preview: Preview) -> None:
-    names = {
-        f"{kind.replace('_', '-')}-{reader}.{language}"
-        for kind, reader, language in product(LetterKind, READERS, Language)
-    }
+    names = {f"{name}.{language}" for language in Language for name in sample_letters(language)}
     written = {path.name for path in (folder / "letters").iterdir()}
     assert written == {f"{name}.{form}" for name, form in product(names, ("eml", "html", "txt"))}
     assert preview.letters == len(names)
+
+
+def test_no_letter_is_forgotten() -> None:
+    for language in Language:
+        letters = sample_letters(language).values()
+        assert {letter.kind for letter in letters} == set(KINDS)
+        assert {letter.language for letter in letters} == {language}
 
 
 def test_a_mail_holds_the_very_text_and_html_beside_it(folder: Path) -> None:
@@ -49,7 +55,9 @@ def test_a_mail_holds_the_very_text_and_html_beside_it(folder: Path) -> None:
             part = mail.get_body((kind,))
             assert part is not None
             assert part.get_content().splitlines() == path.with_suffix(f".{form}").read_text("utf-8").splitlines()
-        assert mail["List-Unsubscribe"] == f"<{LINKS.unsubscribe}>"
+        name, language = path.stem.split(".")
+        one_click = sample_letters(Language(language))[name].one_click
+        assert mail["List-Unsubscribe"] == (f"<{one_click}>" if one_click else None)
 
 
 def test_letters_are_shown_with_and_without_name_and_company(folder: Path) -> None:
@@ -100,7 +108,9 @@ def test_the_command_needs_no_settings_and_says_in_one_line_what_it_wrote(
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["preview", "out/of/nothing"], env={"CONSENTFLOW_SECRET_KEY": None})
     assert result.exit_code == 0, result.output
-    assert result.output == "Wrote 24 letters and 66 pages; begin at out/of/nothing/index.html\n"
+    letters = len(sample_letters(Language.ENGLISH)) * len(Language)
+    pages = len(PAGES) * len(Language)
+    assert result.output == f"Wrote {letters} letters and {pages} pages; begin at out/of/nothing/index.html\n"
     assert contents(tmp_path / "out/of/nothing") == contents(folder)
 
 
