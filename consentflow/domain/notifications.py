@@ -22,8 +22,10 @@ class Action(StrEnum):
 URGENT = frozenset({Action.TRIAL_REQUESTED, Action.DEMO_REQUESTED})
 """Somebody at the company waits for an answer."""
 
-ACTION_OF_EVENT = {f"company.{action.value}": action for action in Action}
-"""Company actions by their CloudEvents type."""
+ACTION_OF_EVENT = {f"company.{action.value}": action for action in Action} | {
+    "contact.content_downloaded": Action.CONTENT_DOWNLOADED,
+}
+"""Events about a company by their CloudEvents type, and the action that each is."""
 
 OLDEST_TOLD = timedelta(days=14)
 """An action that is older by the time it could be told is no news any more."""

@@ -16,6 +16,7 @@ CREATE TABLE sessions (
     session_sha256  bytea PRIMARY KEY,
     door            text NOT NULL CHECK (door IN ('partner', 'console')),
     subject         text NOT NULL,
+    language        text NOT NULL,
     created_at      timestamptz NOT NULL,
     last_used_at    timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL
@@ -31,6 +32,12 @@ CREATE TABLE officers (
     added_at  timestamptz NOT NULL
 );
 
+-- A partner's person is whoever registered for it; found without walking over all that was registered.
+DROP INDEX registrations_by_registrant;
+CREATE INDEX registrations_by_registrant ON registrations (registered_by, partner_id) WHERE registered_by IS NOT NULL;
+
 -- migrate: rollback
 
+DROP INDEX registrations_by_registrant;
+CREATE INDEX registrations_by_registrant ON registrations (registered_by) WHERE registered_by IS NOT NULL;
 DROP TABLE officers, sessions, sign_ins;
