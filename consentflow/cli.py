@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from consentflow import appointing, disclosing, policing, sweeping
 from consentflow.domain.audit import Findings
 from consentflow.domain.clock import SystemClock
 from consentflow.domain.errors import ConsentflowError, InvalidInput, NotFound
@@ -28,6 +29,11 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys_app, name="keys")
 ledger_app = typer.Typer(no_args_is_help=True, help="The evidence.")
 app.add_typer(ledger_app, name="ledger")
+
+app.add_typer(appointing.app, name="officers")
+app.add_typer(policing.app, name="policy")
+app.add_typer(disclosing.app, name="access")
+app.command()(sweeping.retention)
 
 _out = Console()
 _err = Console(stderr=True)

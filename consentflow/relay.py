@@ -27,8 +27,11 @@ from consentflow.domain.registrations import Course, Step
 from consentflow.storage import outbox
 from consentflow.storage.outbox import Payload, Row
 from consentflow.storage.pool import Database, Listener
+from consentflow.workflows.digest import DigestOrder, DigestWorkflow
 from consentflow.workflows.mail import MailOrder, MailWorkflow
 from consentflow.workflows.registration import RegistrationOrder, RegistrationWorkflow
+from consentflow.workflows.sign_in import SignInOrder, SignInWorkflow
+from consentflow.workflows.source_request import SourceRequestOrder, SourceRequestWorkflow
 
 REGIME = SearchAttributeKey.for_keyword("Regime")
 KIND = SearchAttributeKey.for_keyword("RegistrationKind")
@@ -62,6 +65,10 @@ class Relay:
             "registration.start": self._start_registration,
             "registration.steer": self._steer_registration,
             "mail.send": self._send_mail,
+            "digest.start": self._start_digest,
+            "sign_in.asked": self._answer_sign_in,
+            "source_request.start": self._start_source_request,
+            "source_request.nudge": self._nudge_source_request,
         }
 
     async def run(self) -> None:
@@ -152,6 +159,57 @@ class Relay:
                 task_queue=self._task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             )
+
+    async def _answer_sign_in(self, payload: Payload) -> None:
+        sign_in_id = str(payload["sign_in_id"])
+        with suppress(WorkflowAlreadyStartedError):
+            await self._client.start_workflow(
+                SignInWorkflow.run,
+                SignInOrder(sign_in_id),
+                id=f"sign-in/{sign_in_id}",
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+
+    async def _start_digest(self, payload: Payload) -> None:
+        order = DigestOrder(str(payload["digest_id"]), int(payload["revision"] or 0))
+        due_at = datetime.fromisoformat(str(payload["due_at"]))
+        wait = due_at - self._clock.now()
+        with suppress(WorkflowAlreadyStartedError):
+            await self._client.start_workflow(
+                DigestWorkflow.run,
+                order,
+                id=f"digest/{order.digest_id}" + (f"/{order.revision}" if order.revision else ""),
+                task_queue=self._task_queue,
+                start_delay=wait if wait > timedelta() else None,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=f"digest: due at {due_at:%Y-%m-%d %H:%M} UTC",
+            )
+
+    async def _start_source_request(self, payload: Payload) -> None:
+        request_id = str(payload["request_id"])
+        with suppress(WorkflowAlreadyStartedError):
+            await self._client.start_workflow(
+                SourceRequestWorkflow.run,
+                SourceRequestOrder(request_id),
+                id=f"source-request/{request_id}",
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary="a data-source request",
+            )
+
+    async def _nudge_source_request(self, payload: Payload) -> None:
+        request_id = str(payload["request_id"])
+        await self._client.start_workflow(
+            SourceRequestWorkflow.run,
+            SourceRequestOrder(request_id),
+            id=f"source-request/{request_id}",
+            task_queue=self._task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal="nudge",
+            static_summary="a data-source request",
+        )
 
     def _search_attributes(self, payload: Payload, course: Course) -> TypedSearchAttributes:
         if not self._searchable:

@@ -17,23 +17,51 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, Tele
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from consentflow.domain.clock import Clock
+from consentflow.domain.deadlines import RestDays
 from consentflow.domain.errors import StorageUnavailable
 from consentflow.domain.letters import Compose, FrozenMail, Letter
+from consentflow.domain.partner_letters import PartnerLetterKind
 from consentflow.domain.policy import Policy, read_policy
 from consentflow.domain.secrets import derive_key
+from consentflow.domain.source_requests import SourceRules
 from consentflow.mail.dkim import DkimSigner
 from consentflow.mail.message import Sender, freeze
+from consentflow.mail.reading import read_frozen
 from consentflow.mail.render import LetterRenderer
 from consentflow.mail.smtp import SmtpPool, SmtpServer, TlsMode
+from consentflow.operations.access import AccessExports
 from consentflow.operations.agenda import Agenda
+from consentflow.operations.audit import Acts
 from consentflow.operations.bounces import Bounces
 from consentflow.operations.consent import Consent
+from consentflow.operations.credits import Credits
+from consentflow.operations.dossiers import Dossiers
+from consentflow.operations.erasure import Erasures
+from consentflow.operations.events import Events
+from consentflow.operations.evidence import Evidence
+from consentflow.operations.explanations import Explanations
 from consentflow.operations.keys import Keys
 from consentflow.operations.ledger import Ledger
+from consentflow.operations.officers import Officers
+from consentflow.operations.partner_desk import PartnerDesk
+from consentflow.operations.partners import Partners
 from consentflow.operations.posting import Office, Posting
 from consentflow.operations.preferences import Preferences
 from consentflow.operations.registrations import Accounts, Registrations
+from consentflow.operations.retention import Retention
+from consentflow.operations.search import Search
 from consentflow.operations.sending import Sending
+from consentflow.operations.sessions import Sessions
+from consentflow.operations.simulation import Simulation
+from consentflow.operations.source_clock import SourceClock
+from consentflow.operations.source_decisions import SourceDecisions
+from consentflow.operations.source_desk import SourceDesk
+from consentflow.operations.source_identity import SourceIdentity
+from consentflow.operations.source_requests import SourceRequests
+from consentflow.operations.subscribers import Subscribers
+from consentflow.operations.suppressions import Suppressions
+from consentflow.operations.telling import Digests
+from consentflow.operations.worklist import Worklist
 from consentflow.relay import SEARCH_ATTRIBUTES
 from consentflow.settings import Settings, TemporalSettings
 from consentflow.storage.pool import Database
@@ -60,6 +88,11 @@ class Parts:
         return read_policy(self.settings.policy_file)
 
     @cached_property
+    def rest_days(self) -> RestDays:
+        """The days on which no legal deadline ends where the controller is, and its time zone."""
+        return self.settings.holidays.as_rest_days()
+
+    @cached_property
     def database(self) -> Database:
         """The way to Postgres."""
         return Database(self.settings.database_url.get_secret_value(), size=self.settings.database_connections)
@@ -76,8 +109,30 @@ class Parts:
 
     @cached_property
     def consent(self) -> Consent:
-        """Operations on what contacts say and do."""
-        return Consent(self.database, self.clock, self.policy, self._secret)
+        """Operations on what leads say."""
+        return Consent(self.database, self.clock, self.policy)
+
+    @cached_property
+    def events(self) -> Events:
+        """The operation on events."""
+        window = self.settings.notifications.immediate_window
+        return Events(self.database, self.clock, self.policy, self._secret, window)
+
+    @cached_property
+    def partners(self) -> Partners:
+        """Operations on partners."""
+        return Partners(self.database, self.clock)
+
+    @cached_property
+    def subscribers(self) -> Subscribers:
+        """Operations on subscribers."""
+        window = self.settings.notifications.immediate_window
+        return Subscribers(self.database, self.clock, self.office, self.compose, self._secret, window)
+
+    @cached_property
+    def credits(self) -> Credits:
+        """Operations of reading credits."""
+        return Credits(self.database)
 
     @cached_property
     def preferences(self) -> Preferences:
@@ -98,6 +153,64 @@ class Parts:
     def ledger(self) -> Ledger:
         """Operations on the ledger as evidence."""
         return Ledger(self.database, self.clock, self._secret, self.settings.controller.as_controller())
+
+    @cached_property
+    def simulation(self) -> Simulation:
+        """The operation on policies that are not in force."""
+        return Simulation(self.database)
+
+    @cached_property
+    def explanations(self) -> Explanations:
+        """The operation that explains a registration."""
+        return Explanations(self.database, self.clock, self.registrations)
+
+    @cached_property
+    def dossiers(self) -> Dossiers:
+        """Operations of looking at all that is held about a person."""
+        return Dossiers(self.database, self.clock)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The operation of handing out evidence."""
+        return Evidence(self.database, self.clock, self.ledger)
+
+    @cached_property
+    def worklist(self) -> Worklist:
+        """What an officer has to do."""
+        return Worklist(self.database, self.clock, self.rest_days)
+
+    @cached_property
+    def suppressions(self) -> Suppressions:
+        """Operations of looking at who is not written to."""
+        return Suppressions(self.database, self._secret)
+
+    @cached_property
+    def search(self) -> Search:
+        """Operations of searching."""
+        return Search(self.database, self._secret)
+
+    @cached_property
+    def access_exports(self) -> AccessExports:
+        """The operation of handing out what is held about a person."""
+        controller = self.settings.controller.as_controller()
+        return AccessExports(
+            self.database, self.clock, self._secret, controller, lambda content: read_frozen(content).text
+        )
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        """The operation of erasing persons."""
+        return Erasures(self.database, self.clock, self.policy, self._secret)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """The sweep of what was kept long enough."""
+        return Retention(self.database, self.clock)
+
+    @cached_property
+    def acts(self) -> Acts:
+        """The list of what was done to personal data."""
+        return Acts(self.database)
 
     @cached_property
     def agenda(self) -> Agenda:
@@ -121,7 +234,52 @@ class Parts:
     @cached_property
     def posting(self) -> Posting:
         """Operations around every other mail."""
-        return Posting(self.database, self.clock, self.office.when_unsure)
+        still_wanted = {
+            PartnerLetterKind.SUBSCRIPTION.value: self.subscribers.still_wanted,
+            PartnerLetterKind.DIGEST.value: self.digests.still_wanted,
+        }
+        return Posting(self.database, self.clock, self.office.when_unsure, still_wanted)
+
+    @cached_property
+    def digests(self) -> Digests:
+        """Operations on what subscribers are told."""
+        window = self.settings.notifications.immediate_window
+        return Digests(self.database, self.clock, self.office, self.compose, window)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Operations behind the doors: signing in and out."""
+        return Sessions(self.database, self.clock, self.office, self.compose, self._secret)
+
+    @cached_property
+    def officers(self) -> Officers:
+        """Operations on whom the console lets in."""
+        return Officers(self.database, self.clock, self._secret)
+
+    @cached_property
+    def source_requests(self) -> SourceRequests:
+        """Operations of taking and reading data-source requests."""
+        return SourceRequests(self._source_desk)
+
+    @cached_property
+    def source_identity(self) -> SourceIdentity:
+        """Operations on who asks for a source."""
+        return SourceIdentity(self._source_desk)
+
+    @cached_property
+    def source_decisions(self) -> SourceDecisions:
+        """Operations of officers on data-source requests."""
+        return SourceDecisions(self._source_desk)
+
+    @cached_property
+    def source_clock(self) -> SourceClock:
+        """The operation of going on with a data-source request."""
+        return SourceClock(self._source_desk)
+
+    @cached_property
+    def partner_desk(self) -> PartnerDesk:
+        """What a partner's people see."""
+        return PartnerDesk(self.database, self.clock)
 
     def mailer(self) -> SmtpPool:
         """A pool of SMTP connections; close it after use."""
@@ -171,6 +329,12 @@ class Parts:
             return replace(frozen, content=dkim.sign(frozen.content, signed_at=letter.written_at)) if dkim else frozen
 
         return composed
+
+    @cached_property
+    def _source_desk(self) -> SourceDesk:
+        rules = SourceRules(self.rest_days, self.settings.source_requests.pauses)
+        subject_key = derive_key(self._secret, "subject")
+        return SourceDesk(self.database, self.clock, self.office, self.compose, rules, subject_key)
 
     @property
     def _secret(self) -> str:

@@ -1,7 +1,8 @@
 """What happens every day, kept as schedules of Temporal."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Final
 
 import structlog
 from temporalio.client import (
@@ -19,12 +20,45 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from consentflow.workflows.ledger import LedgerCheckpointWorkflow
-
 CHECKPOINT = "ledger-checkpoint"
+VERIFICATION = "ledger-verification"
+RETENTION = "retention"
 
-_DAILY = ScheduleSpec(calendars=[ScheduleCalendarSpec(minute=[ScheduleRange(10)], comment="00:10 UTC")])
-_ONE_AT_A_TIME = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1))
+
+@dataclass(frozen=True, slots=True)
+class _Daily:
+    """Something that happens every day.
+
+    Args:
+        name: The workflow's; the schedule and its runs are called the same.
+        hour: When, UTC.
+    """
+
+    name: str
+    summary: str
+    hour: int
+    minute: int
+
+    def schedule(self, task_queue: str) -> Schedule:
+        """As Temporal keeps it, until operators change it."""
+        at = f"{self.hour:02}:{self.minute:02} UTC"
+        hour, minute = [ScheduleRange(self.hour)], [ScheduleRange(self.minute)]
+        return Schedule(
+            action=ScheduleActionStartWorkflow(
+                self.name, id=self.name, task_queue=task_queue, static_summary=self.summary
+            ),
+            spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=hour, minute=minute, comment=at)]),
+            policy=_ONE_AT_A_TIME,
+        )
+
+
+_ONE_AT_A_TIME: Final = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1))
+
+_DAILY: Final = (
+    _Daily(CHECKPOINT, "the daily checkpoint over the ledger", 0, 10),
+    _Daily(VERIFICATION, "the daily look at the whole ledger", 1, 10),
+    _Daily(RETENTION, "the daily sweep of what was kept long enough", 2, 20),
+)
 
 _log = structlog.get_logger("consentflow.schedules")
 
@@ -34,22 +68,21 @@ async def keep_schedules(client: Client, task_queue: str) -> None:
 
     A server that knows no schedules, or does not let us, costs what they would have done; the log says so.
     """
-    action = ScheduleActionStartWorkflow(
-        LedgerCheckpointWorkflow.run,
-        id=CHECKPOINT,
-        task_queue=task_queue,
-        static_summary="the daily checkpoint over the ledger",
-    )
+    try:
+        for daily in _DAILY:
+            await _keep(client, daily.name, daily.schedule(task_queue), task_queue)
+    except RPCError as error:
+        _log.warning("nothing is done daily: Temporal keeps no schedule", status=error.status.name)
 
+
+async def _keep(client: Client, name: str, wanted: Schedule, task_queue: str) -> None:
     async def onto_our_queue(found: ScheduleUpdateInput) -> ScheduleUpdate | None:
         kept = found.description.schedule
         if isinstance(kept.action, ScheduleActionStartWorkflow) and kept.action.task_queue == task_queue:
             return None
-        return ScheduleUpdate(replace(kept, action=action))
+        return ScheduleUpdate(replace(kept, action=wanted.action))
 
     try:
-        await client.create_schedule(CHECKPOINT, Schedule(action=action, spec=_DAILY, policy=_ONE_AT_A_TIME))
+        await client.create_schedule(name, wanted)
     except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(CHECKPOINT).update(onto_our_queue)
-    except RPCError as error:
-        _log.warning("nothing is done daily: Temporal keeps no schedule", status=error.status.name)
+        await client.get_schedule_handle(name).update(onto_our_queue)

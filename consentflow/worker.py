@@ -10,9 +10,13 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
+from consentflow.activities.digests import DigestActivities
 from consentflow.activities.ledger import LedgerActivities
 from consentflow.activities.mails import MailActivities
 from consentflow.activities.registrations import RegistrationActivities
+from consentflow.activities.retention import RetentionActivities
+from consentflow.activities.sign_in import SignInActivities
+from consentflow.activities.source_requests import SourceRequestActivities
 from consentflow.domain.clock import SystemClock
 from consentflow.logs import set_up_logging
 from consentflow.relay import Relay
@@ -20,10 +24,14 @@ from consentflow.runtime import Parts, connect_temporal, prepare_search_attribut
 from consentflow.schedules import keep_schedules
 from consentflow.settings import Settings, read_settings
 from consentflow.signals import until_stopped
-from consentflow.workflows.ledger import LedgerCheckpointWorkflow
+from consentflow.workflows.digest import DigestWorkflow
+from consentflow.workflows.ledger import LedgerCheckpointWorkflow, LedgerVerificationWorkflow
 from consentflow.workflows.mail import MailWorkflow
 from consentflow.workflows.options import MAIL_QUEUE_SUFFIX
 from consentflow.workflows.registration import RegistrationWorkflow
+from consentflow.workflows.retention import RetentionWorkflow
+from consentflow.workflows.sign_in import SignInWorkflow
+from consentflow.workflows.source_request import SourceRequestWorkflow
 
 DRAIN = timedelta(seconds=30)
 """How long what is in flight may take to finish after the process was told to stop."""
@@ -45,11 +53,15 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
         mailer = await stack.enter_async_context(parts.mailer())
         activities = RegistrationActivities(parts.sending, mailer)
         mails = MailActivities(parts.posting, mailer)
+        digests = DigestActivities(parts.digests, parts.posting, mailer)
         ledger = LedgerActivities(parts.ledger)
+        retention = RetentionActivities(parts.retention)
+        sign_in = SignInActivities(parts.sessions)
+        source_requests = SourceRequestActivities(parts.source_clock)
         mail = Worker(
             client,
             task_queue=temporal.task_queue + MAIL_QUEUE_SUFFIX,
-            activities=[activities.send_double_opt_in, activities.send_notice, mails.send],
+            activities=[activities.send_double_opt_in, activities.send_notice, mails.send, digests.send],
             max_concurrent_activities=parts.settings.smtp.connections,
             max_task_queue_activities_per_second=parts.settings.smtp.mails_per_second,
             graceful_shutdown_timeout=DRAIN,
@@ -59,8 +71,24 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
         course = Worker(
             client,
             task_queue=temporal.task_queue,
-            workflows=[RegistrationWorkflow, MailWorkflow, LedgerCheckpointWorkflow],
-            activities=[activities.lapse, ledger.checkpoint],
+            workflows=[
+                RegistrationWorkflow,
+                MailWorkflow,
+                DigestWorkflow,
+                SignInWorkflow,
+                SourceRequestWorkflow,
+                LedgerCheckpointWorkflow,
+                LedgerVerificationWorkflow,
+                RetentionWorkflow,
+            ],
+            activities=[
+                activities.lapse,
+                ledger.checkpoint,
+                ledger.verify,
+                retention.sweep,
+                sign_in.answer,
+                source_requests.advance,
+            ],
             graceful_shutdown_timeout=DRAIN,
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),

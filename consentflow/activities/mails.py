@@ -18,8 +18,10 @@ class MailActivities:
     @activity.defn(name="mail.send")
     async def send(self, mail_id: str) -> str:
         """Sends the mail, unless it need not leave any more; how it ended (`Outcome`)."""
-        return await in_temporals_words(self._send(UUID(mail_id)))
+        return await in_temporals_words(send_posted(self._posting, self._mailer, UUID(mail_id)))
 
-    async def _send(self, mail_id: UUID) -> str:
-        due = await self._posting.begin(mail_id)
-        return due if isinstance(due, Outcome) else await hand_over(self._mailer, due, self._posting)
+
+async def send_posted(posting: Posting, mailer: Mailer, mail_id: UUID) -> Outcome:
+    """One attempt at a frozen mail that need not have been the first."""
+    due = await posting.begin(mail_id)
+    return due if isinstance(due, Outcome) else await hand_over(mailer, due, posting)

@@ -11,11 +11,23 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from consentflow.api import events, health, inbound, problems, registrations
+from consentflow.api import (
+    access,
+    audit,
+    erasures,
+    events,
+    health,
+    inbound,
+    partners,
+    problems,
+    registrations,
+    source_requests,
+    subscribers,
+)
 from consentflow.api.limits import BodyLimits
 from consentflow.domain.clock import SystemClock
 from consentflow.logs import set_up_logging
-from consentflow.pages import lead
+from consentflow.pages import console, lead, partner, session, sign_in, source_request, subscriber
 from consentflow.pages.render import PageRenderer
 from consentflow.runtime import Parts
 from consentflow.settings import Settings, read_settings
@@ -46,12 +58,24 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.state.pages = PageRenderer()
     problems.install(app)
+    session.install(app)
     app.add_middleware(BodyLimits)
     app.include_router(registrations.router)
     app.include_router(events.router)
+    app.include_router(erasures.router)
+    app.include_router(access.router)
+    app.include_router(audit.router)
+    app.include_router(partners.router)
+    app.include_router(subscribers.router)
+    app.include_router(source_requests.router)
     app.include_router(inbound.router)
     app.include_router(health.router)
     app.include_router(lead.router)
+    app.include_router(source_request.router)
+    app.include_router(subscriber.router)
+    app.include_router(sign_in.router)
+    app.include_router(partner.router)
+    app.include_router(console.router)
     app.mount("/assets", StaticFiles(directory=str(files("consentflow.templates") / "assets")), name="assets")
     return app
 

@@ -7,23 +7,23 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from consentflow.operations.keys import Keys, Role
+from consentflow.operations.keys import Caller, Keys, Role
 
 _bearer = HTTPBearer(auto_error=False, description="An API key made by `consentflow keys create`.")
 
 
-def requires(*roles: Role) -> Callable[..., Awaitable[Role]]:
-    """A dependency that lets only keys of these roles pass, and admins."""
+def requires(*roles: Role) -> Callable[..., Awaitable[Caller]]:
+    """A dependency that lets only keys of these roles pass, and admins; tells an endpoint that asks who calls."""
 
     async def check(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Role:
+    ) -> Caller:
         keys: Keys = request.app.state.parts.keys
-        role = await keys.role_of(credentials.credentials) if credentials else None
-        if role is None:
+        caller = await keys.caller_of(credentials.credentials) if credentials else None
+        if caller is None:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
-        if role is not Role.ADMIN and role not in roles:
+        if caller.role is not Role.ADMIN and caller.role not in roles:
             raise HTTPException(HTTPStatus.FORBIDDEN)
-        return role
+        return caller
 
     return check

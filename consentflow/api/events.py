@@ -12,7 +12,7 @@ from consentflow.api.auth import requires
 from consentflow.api.problems import FieldError, field_errors, problem
 from consentflow.domain.errors import InvalidInput
 from consentflow.domain.events import MOST_PER_BATCH, CloudEvent, EventData, as_list
-from consentflow.operations.consent import Consent
+from consentflow.operations.events import Events
 from consentflow.operations.keys import Role
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -38,8 +38,8 @@ class CountsOut(BaseModel):
     unmatched: int
 
 
-def _consent(request: Request) -> Consent:
-    operations: Consent = request.app.state.parts.consent
+def _events(request: Request) -> Events:
+    operations: Events = request.app.state.parts.events
     return operations
 
 
@@ -58,7 +58,7 @@ def _consent(request: Request) -> Consent:
         }
     },
 )
-async def record(request: Request, operations: Annotated[Consent, Depends(_consent)]) -> CountsOut | JSONResponse:
+async def record(request: Request, operations: Annotated[Events, Depends(_events)]) -> CountsOut | JSONResponse:
     """Takes CloudEvents 1.0 in structured JSON, one or a batch; repeats by ``source`` and ``id`` are ignored."""
     try:
         body: object = from_json(await request.body())
@@ -69,7 +69,7 @@ async def record(request: Request, operations: Annotated[Consent, Depends(_conse
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many", f"At most {MOST_PER_BATCH} events at once.")
     try:
         events = _batch.validate_python(members)
-        counts = await operations.record_events(events)
+        counts = await operations.record(events)
     except ValidationError as error:
         fields = field_errors(error.errors(include_url=False, include_input=False), skip=0 if members is body else 1)
         return problem(HTTPStatus.BAD_REQUEST, "malformed_event", errors=fields)

@@ -44,6 +44,7 @@ class RegistrationOut(BaseModel):
     policy_version: str
     status: Status
     owned_until: datetime | None
+    deal_reference: str | None
     timeline: list[TimelineEntry]
 
     @classmethod
@@ -66,6 +67,7 @@ class RegistrationOut(BaseModel):
             policy_version=registration.policy_version,
             status=registration.status_at(standing.as_of),
             owned_until=standing.owned_until,
+            deal_reference=registration.deal_reference,
             timeline=[
                 TimelineEntry(at=entry.at, event=entry.event, detail=dict(entry.detail)) for entry in standing.timeline
             ],

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from consentflow.dev.sample import register_samples
-from consentflow.dev.stack import Stack, stack
+from consentflow.dev.sample import REGISTRANT, introduce_partners, register_samples
+from consentflow.dev.stack import OFFICER, Stack, stack
 from consentflow.logs import set_up_logging
 from consentflow.signals import until_stopped
 
@@ -26,20 +26,24 @@ async def run(folder: Path, port: int, *, sample: bool, time_skipping: bool) -> 
     out = Console(highlight=False, soft_wrap=True)
     out.print("Starting Postgres, Temporal, mail sink, API and worker …")
     async with stack(folder, port, time_skipping=time_skipping) as running:
-        if sample and not time_skipping:  # a story told by moving the clock starts with an empty mailbox
+        sampled = sample and not time_skipping  # a story told by moving the clock starts with an empty mailbox
+        if sampled:
+            await introduce_partners(running.parts.partners)
             await register_samples(running.parts.registrations)
-        out.print(_welcome(running, folder))
+        out.print(_welcome(running, folder, sampled=sampled))
         await until_stopped()
         out.print("Stopping; the data stays.")
 
 
-def _welcome(running: Stack, folder: Path) -> str:
+def _welcome(running: Stack, folder: Path, *, sampled: bool) -> str:
     info = running.info
     lines = [
         "",
         "[bold]consentflow is running.[/bold]",
         f"  API and its documentation  {info['api']}/docs",
         f"  Mailbox                    {info['api']}/dev/mailbox",
+        f"  Officers sign in           {info['api']}/console as {OFFICER}",
+        f"  Partners' people sign in   {info['api']}/partner" + (f" as {REGISTRANT}" if sampled else ""),
     ]
     if info["temporal_ui"]:
         lines.append(f"  Workflows (Temporal's UI)  {info['temporal_ui']}/namespaces/default/workflows")

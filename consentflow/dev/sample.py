@@ -1,8 +1,14 @@
-"""Sample leads: one for every way a registration can go."""
+"""Sample leads, one for every way a registration can go, and the partners of the samples."""
 
-from consentflow.domain.errors import ConsentflowError
+from consentflow.domain.errors import ConsentflowError, NotFound
 from consentflow.domain.intake import RegistrationIn
+from consentflow.domain.letters import Language
+from consentflow.domain.partners import Partner
+from consentflow.operations.partners import Partners
 from consentflow.operations.registrations import Registrations
+
+REGISTRANT = "ana@partner.example"
+"""Who registered the sample leads for their partner, and may so enter the partner page."""
 
 
 def lead(name: str, given: str, family: str, domain: str, country: str | None, partner: str = "p-77") -> RegistrationIn:
@@ -11,7 +17,7 @@ def lead(name: str, given: str, family: str, domain: str, country: str | None, p
         {
             "registration_id": f"sample-{name}",
             "partner_id": partner,
-            "registered_by": "ana@partner.example",
+            "registered_by": REGISTRANT,
             "contact": {"email": f"{given.lower()}@{domain}", "given_name": given, "family_name": family},
             "company": {"name": domain.partition(".")[0].capitalize(), "domain": domain},
             "country": country,
@@ -26,6 +32,21 @@ LEADS = (
     lead("unknown", "Kim", "Larsen", "nowhere.example", None),
     lead("america", "Jo", "Smith", "company.example", "US"),
 )
+
+
+PARTNERS = (
+    Partner("p-77", "Partner GmbH", Language.GERMAN, "Europe/Berlin"),
+    Partner("p-88", "Parceiro Lda", Language.PORTUGUESE, "Europe/Lisbon"),
+)
+
+
+async def introduce_partners(partners: Partners) -> None:
+    """Names the sample partners; those that are known already stay as they are."""
+    for partner in PARTNERS:
+        try:
+            await partners.find(partner.partner_id)
+        except NotFound:
+            await partners.put(partner)
 
 
 async def register_samples(registrations: Registrations) -> None:

@@ -19,7 +19,9 @@ from consentflow.dev.postgres import postgres
 from consentflow.dev.temporal import HOST, connect, dev_server, free_port, time_skipping_server
 from consentflow.domain.clock import Clock, SystemClock
 from consentflow.domain.errors import ConsentflowError
+from consentflow.domain.letters import Language
 from consentflow.operations.keys import Role
+from consentflow.operations.officers import OfficerRole
 from consentflow.runtime import Parts, migrate, prepare_search_attributes
 from consentflow.settings import FixedSettings
 from consentflow.worker import working
@@ -33,6 +35,9 @@ CONTROLLER = {
     "privacy_policy_version": "2026-11",
     "supervisory_authority": "Berliner Beauftragte für Datenschutz und Informationsfreiheit",
 }
+
+OFFICER = "officer@musterwerk.example"
+"""Who may enter the console of every development stack."""
 
 
 class StackInUse(ConsentflowError):
@@ -79,6 +84,8 @@ async def stack(folder: Path, port: int, *, time_skipping: bool = False) -> Asyn
         parts = Parts(_settings(database_url, smtp_port, address, url, secrets_kept["secret_key"]), clock)
         await migrate(parts.database)
         keys = await _kept_keys(parts, folder / "secrets.json", secrets_kept)
+        if not await parts.officers.find_all():
+            await parts.officers.add(OFFICER, OfficerRole.ADMIN, Language.ENGLISH)
 
         client = await connect(address)
         machine = None

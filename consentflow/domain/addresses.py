@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
@@ -82,6 +83,7 @@ here: its disposable addresses are a base name, a hyphen and a word, not to be t
 _UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Controls, format characters, line breaks and code points without a meaning of their own."""
 
+_PSEUDONYM: Final = re.compile(r"s-[0-9a-f]{32}")
 _CJK: Final = frozenset({"HAN", "HIRAGANA", "KATAKANA", "BOPOMOFO", "HANGUL"})
 _IGNORABLE_SCRIPTS: Final = frozenset({"COMMON", "INHERITED"})
 _CYRILLIC_LIKE_LATIN: Final = frozenset("асԁеһіјӏорԛѕԝхуѵ")  # noqa: RUF001 (the point)
@@ -130,6 +132,22 @@ def subject_of(mailbox: Mailbox, key: bytes) -> Subject:
     """
     digest = hmac.new(key, mailbox.canonical.encode(), hashlib.sha256).hexdigest()
     return Subject(f"s-{digest[:32]}")
+
+
+def read_person(text: str, key: bytes) -> tuple[Subject, Mailbox | None]:
+    """The person that a pseudonym, or an address in any of its mailbox's spellings, stands for.
+
+    Args:
+        text: A pseudonym (``s-…``) or an address; space around it is forgiven.
+        key: As for `subject_of`.
+
+    Raises:
+        InvalidInput: Neither a pseudonym nor an address.
+    """
+    if _PSEUDONYM.fullmatch(pseudonym := text.strip()):
+        return Subject(pseudonym), None
+    mailbox = read_mailbox(text)
+    return subject_of(mailbox, key), mailbox
 
 
 def is_lookalike(domain: str) -> bool:

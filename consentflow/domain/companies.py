@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import idna
@@ -77,6 +77,7 @@ def read_company_domain(given: str | None, mailbox: Mailbox) -> str | CompanyRef
     return registrable_domain(given if given and not given.isspace() else mailbox.domain)
 
 
+@lru_cache(maxsize=4096)
 def registrable_domain(text: str) -> str | CompanyRefusal:
     """The registrable domain (public suffix + 1) of a domain or web address, or why nobody can own it.
 

@@ -44,8 +44,12 @@ FACT_OF_EVENT = {
     "contact.privacy_policy_read": Fact.PRIVACY_POLICY_READ,
     "contact.objected": Fact.OBJECTED,
     "contact.unsubscribed": Fact.OBJECTED,
+    # Company actions that a person does by a form, or by taking what a form gives.
+    "company.trial_requested": Fact.FORM_SUBMITTED,
+    "company.demo_requested": Fact.FORM_SUBMITTED,
+    "company.content_downloaded": Fact.CONTENT_DOWNLOADED,
 }
-"""Consent events by their CloudEvents type, and the fact each puts on record."""
+"""Events about a person by their CloudEvents type, and the fact each puts on record of whoever's address it names."""
 
 
 class Question(StrEnum):

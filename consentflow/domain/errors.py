@@ -6,7 +6,8 @@ ConsentflowError
 ├── Conflict                what was asked contradicts what is stored
 │   ├── RegistrationConflict    the same registration id, other content
 │   ├── RegistrationClosed      the lead has been told or has answered; nothing is left to change
-│   └── LeadUnavailable         the company is taken; says why, never by whom
+│   ├── LeadUnavailable         the company is taken; says why, never by whom
+│   └── RequestNotReady         a data-source request does not stand where this could be done
 ├── StorageUnavailable      Postgres cannot be reached or gave up; nothing was half-done
 └── SendingFailed           a mail did not go out, or we cannot know
     ├── RecipientRefused        permanent, and about this recipient alone
@@ -63,6 +64,14 @@ class RegistrationClosed(Conflict):
 
 class LeadUnavailable(Conflict):
     """The lead's company cannot be registered by this partner."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class RequestNotReady(Conflict):
+    """A data-source request does not stand where this could be done."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)

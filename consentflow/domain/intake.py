@@ -8,7 +8,16 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from consentflow.domain.addresses import Mailbox, read_mailbox
@@ -80,10 +89,18 @@ def _text(value: object) -> object:
     return value
 
 
+def _mailbox_in(value: object) -> Mailbox:
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "must be a text")
+    return _mailbox(value)
+
+
 Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 """A caller's own id; its alphabet keeps addresses out."""
 Name = Annotated[str | None, Field(max_length=1000), AfterValidator(_name)]
 Address = Annotated[str, Field(max_length=320), AfterValidator(_address)]
+MailboxIn = Annotated[Mailbox, PlainValidator(_mailbox_in), WithJsonSchema({"type": "string", "maxLength": 320})]
+"""An address, read at once: for what comes by the thousand."""
 Place = Annotated[str | None, Field(max_length=200), AfterValidator(_as_received)]
 Instant = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text), AfterValidator(_plausible)]
 
@@ -116,7 +133,11 @@ class CompanyIn(Strict):
 
 
 class RegistrationIn(Strict):
-    """A partner registers a contact. ``registered_at`` defaults to the moment of acceptance."""
+    """A partner registers a contact. ``registered_at`` defaults to the moment of acceptance.
+
+    Deals alone may carry ``deal_reference`` (how partner and vendor call the deal in their own systems) and, in the
+    double opt-in region, ``growth_specialist`` (the address of the vendor's person who works it with the partner).
+    """
 
     registration_id: Identifier
     kind: Annotated[Kind, Field(strict=False)] = Kind.LEAD
@@ -126,6 +147,8 @@ class RegistrationIn(Strict):
     company: CompanyIn | None = None
     country: Place = None
     registered_at: Instant | None = None
+    deal_reference: Identifier | None = None
+    growth_specialist: Address | None = None
 
     def fingerprint(self, key: bytes) -> bytes:
         """Keyed hash of the content: equal for a repeat, different for anything else, silent about persons."""

@@ -6,8 +6,8 @@ source's category here; the source itself comes out only through a data-source r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -54,11 +54,12 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class LeadLinks:
-    """Opaque links, absolute. ``confirm`` is there for the double opt-in only."""
+    """Links, absolute. ``confirm`` is there for the double opt-in only; ``source_request`` is the same for everybody."""
 
     unsubscribe: str
     preferences: str
     confirm: str | None = None
+    source_request: str = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +144,8 @@ class FrozenMail:
 
 Compose = Callable[[Letter, str], FrozenMail]
 """Renders and freezes a letter under a stable mail key; pure, so it may run inside a transaction."""
+
+
+def last_full_day(until: datetime) -> datetime:
+    """The end of the last day on which an answer is sure to count: letters name a date, not an hour."""
+    return until.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(seconds=1)

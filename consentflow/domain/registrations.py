@@ -70,6 +70,8 @@ class Registration:
         revision: Grows with every change of course; an older one never overrules a newer one.
         question_id: The question this registration asks or has joined.
         fingerprint: Keyed hash of the accepted request, to tell a repeat from a conflict.
+        deal_reference: How partner and vendor call a deal in their own systems.
+        growth_specialist: Pseudonym of the vendor's person who works a deal with the partner.
     """
 
     registration_id: str
@@ -92,6 +94,8 @@ class Registration:
     revision: int
     question_id: UUID | None
     fingerprint: bytes
+    deal_reference: str | None = None
+    growth_specialist: Subject | None = None
 
     def status_at(self, now: datetime) -> Status:
         """Active for one calendar year from registration, then expired."""

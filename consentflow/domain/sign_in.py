@@ -17,6 +17,11 @@ class Door(StrEnum):
 LINK_VALIDITY = timedelta(minutes=20)
 """How long a link to sign in can be used, once."""
 
+MOST_LINKS = 5
+"""How many links are mailed to one person within `LINKS_COUNT_FOR`; further ones are not, and nobody is told."""
+
+LINKS_COUNT_FOR = timedelta(hours=1)
+
 SESSION_VALIDITY = {Door.PARTNER: timedelta(hours=12), Door.CONSOLE: timedelta(hours=2)}
 """How long a session lasts at most; officers see personal data, so theirs are short."""
 

@@ -1,42 +1,33 @@
 """Letters, rendered: a subject, a text part and an HTML part that say the same.
 
-Names and companies are untrusted: anybody may have typed anything. They are stripped to one short line,
-escaped in HTML, and glued together in the text part so that no line breaks inside them.
+Names and companies are untrusted: see `consentflow.mail.untrusted`.
 """
 
 import re
 import textwrap
-import unicodedata
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final
 
-from babel.dates import format_date
 from css_inline import CSSInliner
 
 from consentflow.domain.letters import Language, LeadLetter, Letter, LetterKind, Recipient
+from consentflow.domain.partner_letters import DigestLetter, PartnerLetterKind, SubscriptionLetter
 from consentflow.domain.sign_in import SignInKind, SignInLetter
+from consentflow.domain.source_letters import SourceLetter, SourceLetterKind
 from consentflow.mail.message import Rendered
+from consentflow.mail.partner_context import digest_context, subscription_context
+from consentflow.mail.source_context import source_context
+from consentflow.mail.times import date_in_words
+from consentflow.mail.untrusted import Keep, as_it_is, glued, shown, unglued
 from consentflow.templates.environment import environment, wording
 
-KINDS: Final[tuple[StrEnum, ...]] = (*LetterKind, *SignInKind)
+KINDS: Final[tuple[StrEnum, ...]] = (*LetterKind, *SignInKind, *PartnerLetterKind, *SourceLetterKind)
 """Every letter there are templates for."""
 
-Keep: TypeAlias = Callable[[str | None], str | None]
-"""What is done to untrusted text before a template sees it."""
-
 TEXT_WIDTH = 76
-LONGEST_NAME = 100
 
-# What mail clients turn into links. A bare domain is one too, but may well be how a company is known.
-_ADDRESS = re.compile(r"://|\bwww\.|\S@\S|\w\.\w+/", re.IGNORECASE)
 _DOMAIN = re.compile(r"\w\.\w{2}")
-# Zero-width (non-)joiners, which Persian and Indic names are spelled with.
-_JOINERS = "\u200c\u200d"
-# Stands for a space within untrusted text until the lines are broken; `shown` leaves no such character in.
-_GLUE = "\x1f"
-_LOCALES = {Language.ENGLISH: "en_GB", Language.PORTUGUESE: "pt_PT"}
 
 
 class LetterRenderer:
@@ -58,45 +49,23 @@ class LetterRenderer:
         """The letter in its language.
 
         Raises:
-            ValueError: A double opt-in without its confirm link or without the end of its answering time.
+            ValueError: A letter lacks what it is about: a double opt-in its confirm link or the end of its answering
+                time, a notification its companies.
         """
         jinja = self._jinja[letter.language]
         words, text, html = (jinja.get_template(name) for name in _templates(letter.kind))
-        context = _context(letter, _as_it_is)
+        context = _context(letter, as_it_is)
         return Rendered(
             subject=str(words.make_module(context).subject),  # type: ignore[attr-defined]
-            text=text.render(_context(letter, _glued)).replace(_GLUE, " ") + "\n",
+            text=unglued(text.render(_context(letter, glued))) + "\n",
             html=self._inliner.inline(html.render(context)),
             text_version=self._versions[letter.kind, letter.language],
         )
 
 
-def shown(text: str | None) -> str | None:
-    """Untrusted text as a reader may see it: one short line of visible characters, or None.
-
-    None also for what holds a web or mail address: mail clients would turn it into a link that is not ours.
-    """
-    line = " ".join("".join(map(_visible, text or "")).split())
-    if not line or _ADDRESS.search(line):
-        return None
-    return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1].rstrip() + "…"
-
-
 def _name(recipient: Recipient) -> str | None:
     name = shown(f"{recipient.given_name or ''} {recipient.family_name or ''}")
     return None if name is None or _DOMAIN.search(name) else name
-
-
-def _visible(char: str) -> str:
-    if char in _JOINERS:
-        return char
-    match unicodedata.category(char):
-        case "Cc" | "Zs" | "Zl" | "Zp":
-            return " "
-        case "Cf" | "Cs":
-            return ""
-        case _:
-            return char
 
 
 def _templates(kind: StrEnum) -> tuple[str, str, str]:
@@ -108,6 +77,10 @@ def _context(letter: Letter, keep: Keep) -> dict[str, object]:
     match letter:
         case LeadLetter():
             return _lead_context(letter, keep)
+        case SubscriptionLetter():
+            return subscription_context(letter, keep)
+        case DigestLetter():
+            return digest_context(letter, keep)
         case SignInLetter():
             return {
                 "controller": letter.controller,
@@ -115,6 +88,8 @@ def _context(letter: Letter, keep: Keep) -> dict[str, object]:
                 "link": letter.link,
                 "minutes": int((letter.valid_until - letter.written_at).total_seconds() // 60),
             }
+        case _ if isinstance(letter, SourceLetter):
+            return source_context(letter, keep)
         case _:
             raise TypeError(type(letter).__name__)
 
@@ -122,28 +97,15 @@ def _context(letter: Letter, keep: Keep) -> dict[str, object]:
 def _lead_context(letter: LeadLetter, keep: Keep) -> dict[str, object]:
     if letter.kind is LetterKind.DOUBLE_OPT_IN and None in (letter.links.confirm, letter.answer_until):
         raise ValueError("a double opt-in needs a confirm link and an end of its answering time")
+    until = letter.answer_until
     return {
         "name": keep(_name(letter.recipient)),
         "company": keep(shown(letter.company)),
         "address": letter.recipient.address,
         "controller": letter.controller,
         "links": letter.links,
-        "answer_until": letter.answer_until and _date(letter.answer_until, letter.language),
+        "answer_until": until and date_in_words(until.astimezone(UTC).date(), letter.language),
     }
-
-
-def _as_it_is(text: str | None) -> str | None:
-    return text
-
-
-def _glued(text: str | None) -> str | None:
-    """The text so that no line breaks inside it."""
-    return text and text.replace(" ", _GLUE)
-
-
-def _date(instant: datetime, language: Language) -> str:
-    """The instant's day in UTC, spelled out."""
-    return format_date(instant.astimezone(UTC), format="long", locale=_LOCALES.get(language, language))
 
 
 def _wrapped(text: str, indent: str = "") -> str:

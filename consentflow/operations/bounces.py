@@ -1,14 +1,19 @@
 """Mail that came back: a mailbox that does not exist, a complaint, or a mail that did not arrive this time."""
 
+from datetime import datetime
+
 from consentflow.domain.bounces import InboundKind, Verdict
 from consentflow.domain.clock import Clock
 from consentflow.domain.consent import Fact
+from consentflow.domain.partner_letters import PartnerLetterKind
 from consentflow.domain.policy import Policy
 from consentflow.domain.registrations import OPEN, Registration, State
+from consentflow.operations.consent import forget_if_suppressed
+from consentflow.operations.subscribing import leave_all, pause_all
 from consentflow.operations.weighing import Weighing
-from consentflow.storage import contacts, mails, registrations
+from consentflow.storage import ledger, mails, registrations
 from consentflow.storage.mails import StoredMail
-from consentflow.storage.pool import Database
+from consentflow.storage.pool import Connection, Database, lock_subject
 
 
 class Bounces:
@@ -33,7 +38,8 @@ class Bounces:
             if mail is None or verdict.message_id not in (None, mail.message_id.lower()):
                 return False
             if mail.registration_id is None:
-                return False
+                await _take_posted(connection, mail, verdict, now)
+                return True
             weighing = await Weighing.of(connection, self._policy, mail.subject, now)
             registration = await registrations.find(connection, mail.registration_id)
             if registration is None:
@@ -48,7 +54,7 @@ class Bounces:
                 case InboundKind.COMPLAINT if Fact.COMPLAINED not in weighing.facts:
                     await weighing.record(Fact.COMPLAINED, now)
                     await weighing.reconsider()
-                    await contacts.erase(connection, weighing.subject)
+                    await forget_if_suppressed(weighing)
         return True
 
 
@@ -60,3 +66,27 @@ async def end_undeliverable(weighing: Weighing, registration: Registration, mail
     elif registration.state in OPEN | {State.NOTIFIED}:
         await weighing.move(registration, State.UNDELIVERABLE, "undeliverable")
     await weighing.reconsider()
+    await weighing.forget_unless_needed()
+
+
+async def stop_telling(connection: Connection, mail: StoredMail, now: datetime) -> None:
+    """The mailbox of a subscriber does not exist: it is told nothing until it shows that it does."""
+    if mail.purpose in set(PartnerLetterKind):
+        await lock_subject(connection, mail.subject)
+        await pause_all(connection, mail.subject, now, InboundKind.HARD_BOUNCE)
+
+
+async def _take_posted(connection: Connection, mail: StoredMail, verdict: Verdict, now: datetime) -> None:
+    """About a mail that no registration sent. What the person is to us as a lead stays as it is."""
+    await mails.lock(connection, mail.mail_id)  # before the subject, as whoever sends it does
+    await lock_subject(connection, mail.subject)
+    detail = {"mail_id": str(mail.mail_id), "kind": mail.purpose, "status": verdict.status}
+    noted = {name: value for name, value in detail.items() if value is not None}
+    await ledger.append(connection, now, verdict.kind.value, noted, subject=mail.subject)
+    match verdict.kind:
+        case InboundKind.SOFT_BOUNCE:
+            await mails.count_soft_bounce(connection, mail.mail_id, verdict.status)
+        case InboundKind.HARD_BOUNCE if await mails.bounced(connection, mail.mail_id, verdict.status, now):
+            await stop_telling(connection, mail, now)
+        case InboundKind.COMPLAINT if mail.purpose in set(PartnerLetterKind):
+            await leave_all(connection, mail.subject, now, InboundKind.COMPLAINT)

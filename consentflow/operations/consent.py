@@ -1,20 +1,15 @@
-"""What a contact does that matters to the law: consent events, the confirmation, the objection."""
+"""What a lead does by the links of its mails: the confirmation, the objection."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from consentflow.domain.addresses import Subject, read_mailbox, subject_of
 from consentflow.domain.clock import Clock
-from consentflow.domain.consent import FACT_OF_EVENT, Fact, Record
-from consentflow.domain.errors import InvalidInput
-from consentflow.domain.events import CloudEvent
-from consentflow.domain.intake import CLOCK_SKEW
+from consentflow.domain.consent import Fact, Record
 from consentflow.domain.letters import Language
 from consentflow.domain.policy import Policy
 from consentflow.domain.registrations import State
-from consentflow.domain.secrets import derive_key, hash_token
+from consentflow.domain.secrets import hash_token
 from consentflow.operations.weighing import Weighing
 from consentflow.storage import contacts, facts, ledger, mails, questions, registrations, tokens
 from consentflow.storage.pool import Connection, Database, lock_subject
@@ -22,15 +17,6 @@ from consentflow.storage.tokens import Token
 
 FETCHES_COUNT_ONCE_IN = timedelta(hours=1)
 """A link that is fetched again within this time leaves no second entry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What became of a batch of events."""
-
-    accepted: int = 0
-    duplicate: int = 0
-    unmatched: int = 0
 
 
 class LinkState(StrEnum):
@@ -53,57 +39,12 @@ class Link:
 
 
 class Consent:
-    """The operations on what contacts say and do."""
+    """The operations on what leads say."""
 
-    def __init__(self, database: Database, clock: Clock, policy: Policy, secret: str) -> None:
+    def __init__(self, database: Database, clock: Clock, policy: Policy) -> None:
         self._database = database
         self._clock = clock
         self._policy = policy
-        self._subject_key = derive_key(secret, "subject")
-
-    async def record_events(self, events: Sequence[CloudEvent]) -> Counts:
-        """Puts consent events on record, each once by source and id, and weighs the subjects' registrations again.
-
-        Events may come before the registration, late, twice and out of order. Types that concern no contact, and
-        consent events without an address, match nothing.
-
-        Raises:
-            InvalidInput: One claims to have happened in the future; nothing of the batch is kept.
-            StorageUnavailable: Nothing was kept.
-        """
-        now = self._clock.now()
-        for index, event in enumerate(events):
-            if event.occurred_at and event.occurred_at > now + CLOCK_SKEW:
-                member = "data/occurred_at" if event.data.occurred_at else "time"
-                raise InvalidInput(f"/{index}/{member}", "in_the_future", "lies in the future")
-        told: dict[Subject, list[tuple[CloudEvent, Fact]]] = {}
-        unmatched = 0
-        for event in events:
-            fact = FACT_OF_EVENT.get(event.type)
-            if fact is None or event.data.email is None:
-                unmatched += 1
-            else:
-                subject = subject_of(read_mailbox(event.data.email), self._subject_key)
-                told.setdefault(subject, []).append((event, fact))
-        accepted = duplicate = 0
-        async with self._database.transaction() as connection:
-            for subject, happened in sorted(told.items()):  # one order of locks for every batch
-                weighing = await Weighing.of(connection, self._policy, subject, now)
-                news = 0
-                for event, fact in happened:
-                    if not await facts.first_seen(connection, event.source, event.id, event.type, now):
-                        duplicate += 1
-                        continue
-                    news += 1
-                    occurred_at = event.occurred_at or now
-                    await weighing.record(fact, occurred_at)
-                    detail = {"fact": fact.value, "occurred_at": occurred_at.isoformat()}
-                    await ledger.append(connection, now, "consent_event", detail, subject=subject)
-                accepted += news
-                if news:
-                    await weighing.reconsider()
-                    await _forget_if_suppressed(weighing)
-        return Counts(accepted, duplicate, unmatched)
 
     async def look_up(self, purpose: str, token: str) -> Link:
         """What a link leads to; changes nothing."""
@@ -195,7 +136,7 @@ async def object_to_contact(weighing: Weighing) -> None:
         await weighing.record(Fact.OBJECTED, weighing.at)
         await ledger.append(weighing.connection, weighing.at, "objected", {"how": "link"}, subject=weighing.subject)
         await weighing.reconsider()
-    await _forget_if_suppressed(weighing)
+    await forget_if_suppressed(weighing)
 
 
 async def _what_was_asked(connection: Connection, token: Token) -> dict[str, str | int | bool | None]:
@@ -210,7 +151,7 @@ async def _what_was_asked(connection: Connection, token: Token) -> dict[str, str
     return {name: value for name, value in asked.items() if value is not None}
 
 
-async def _forget_if_suppressed(weighing: Weighing) -> None:
+async def forget_if_suppressed(weighing: Weighing) -> None:
     """A suppressed person's data goes, and with it what a consent allowed: it is withdrawn by objecting."""
     if Record(weighing.facts).suppressed_by is None:
         return

@@ -1,7 +1,9 @@
 """API keys: made once, shown once, known by their hash."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
+from consentflow.domain.acts import Actor, of_key
 from consentflow.domain.clock import Clock
 from consentflow.domain.errors import Conflict
 from consentflow.domain.secrets import hash_token, new_token
@@ -16,6 +18,19 @@ class Role(StrEnum):
     TRACKER = "tracker"
     OFFICER = "officer"
     ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever uses an API key."""
+
+    role: Role
+    name: str
+
+    @property
+    def actor(self) -> Actor:
+        """As the ledger names it."""
+        return of_key(self.name)
 
 
 class Keys:
@@ -39,8 +54,8 @@ class Keys:
             await ledger.append(connection, now, "key_created", {"name": name, "role": role.value})
         return key
 
-    async def role_of(self, key: str) -> Role | None:
-        """The role a key gives, None if it is unknown or revoked."""
+    async def caller_of(self, key: str) -> Caller | None:
+        """Who uses a key, None if it is unknown or revoked."""
         async with self._database.transaction() as connection:
-            role = await keys.find_role(connection, hash_token(key))
-        return Role(role) if role else None
+            found = await keys.find(connection, hash_token(key))
+        return Caller(Role(found.role), found.name) if found else None

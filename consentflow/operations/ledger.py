@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -15,8 +15,15 @@ from consentflow.domain.evidence import BEGINNING, ChainedEntry, Checkpoint, Sea
 from consentflow.domain.letters import Controller
 from consentflow.domain.receipts import as_receipt
 from consentflow.domain.secrets import derive_key
-from consentflow.storage import chains, checkpoints
+from consentflow.storage import chains, checkpoints, verifications
 from consentflow.storage.pool import Database
+from consentflow.storage.verifications import Verification
+
+CHECKPOINTS_SHOWN = 31
+"""Checkpoints that `Ledger.state` tells."""
+
+SIGN_OF_LIFE_EVERY = 10_000
+"""Entries that are looked at between two signs of life."""
 
 _PSEUDONYM = re.compile(r"s-[0-9a-f]{32}")
 
@@ -71,6 +78,19 @@ class Export:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """What is known of the ledger without going through it.
+
+    Args:
+        verification: What the last look at all of it found; None when nobody has looked.
+        checkpoints: The latest, newest first.
+    """
+
+    verification: Verification | None
+    checkpoints: Sequence[Seal]
+
+
 class Ledger:
     """The operations on the ledger as evidence.
 
@@ -117,18 +137,33 @@ class Ledger:
             await checkpoints.insert(connection, checkpoint)
             return checkpoint
 
-    async def verify(self) -> Findings:
-        """Goes through the whole ledger, as it stands at one moment, and says what is wrong first.
+    async def verify(self, alive: Callable[[], None] | None = None) -> Findings:
+        """Goes through the whole ledger, as it stands at one moment, and says what is wrong first; keeps what it found.
+
+        Args:
+            alive: Called now and then, since it may take long.
 
         Raises:
             StorageUnavailable: It could not be read to the end.
         """
         async with self._database.transaction() as connection:
-            audit = Audit(await checkpoints.find_all(connection), self._signer)
+            audit, taken = Audit(await checkpoints.find_all(connection), self._signer), 0
             async for link in chains.walk(connection):
                 if not audit.take(link):
                     break
-            return audit.findings()
+                taken += 1
+                if alive and taken % SIGN_OF_LIFE_EVERY == 0:
+                    alive()
+            findings = audit.findings()
+        async with self._database.transaction() as connection:
+            await verifications.keep(connection, findings, self._clock.now())
+        return findings
+
+    async def state(self) -> LedgerState:
+        """What the last look at the whole ledger found, and the latest checkpoints."""
+        async with self._database.transaction() as connection:
+            latest = await checkpoints.find_newest(connection, CHECKPOINTS_SHOWN)
+            return LedgerState(await verifications.find_latest(connection), [each.seal for each in latest])
 
     async def export(self, who: str) -> Export:
         """What the ledger says of one person.

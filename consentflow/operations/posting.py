@@ -5,6 +5,7 @@ the record again at the moment of sending; `accepted`, `refused`, `postponed` or
 """
 
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +18,7 @@ from consentflow.domain.errors import ConfigurationFault, NotFound, RecipientRef
 from consentflow.domain.letters import Compose, Controller, Letter
 from consentflow.domain.partner_letters import PartnerLetterKind
 from consentflow.domain.sign_in import SignInKind
+from consentflow.operations.bounces import stop_telling
 from consentflow.storage import ledger, mail_fault, mails, outbox
 from consentflow.storage.mails import StoredMail
 from consentflow.storage.pool import Connection, Database
@@ -29,6 +31,10 @@ SEND = "mail.send"
 
 OPENS_DOORS = frozenset({PartnerLetterKind.SUBSCRIPTION, SignInKind.SIGN_IN, "source_identity"})
 """Purposes of mails whose link gives its reader a right: their bytes go as soon as they have left."""
+
+
+StillWanted = Callable[[Connection, StoredMail, datetime], Awaitable[bool]]
+"""Whether a frozen mail may leave by what is on record now; if not, whoever wrote it puts its own books right."""
 
 
 class NotYet(Exception):
@@ -106,12 +112,20 @@ class Posting:
 
     Args:
         when_unsure: As in `Office`.
+        still_wanted: By purpose, what asks the record whether such a mail may still leave.
     """
 
-    def __init__(self, database: Database, clock: Clock, when_unsure: Literal["retry", "hold"]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        when_unsure: Literal["retry", "hold"],
+        still_wanted: Mapping[str, StillWanted] | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._when_unsure = when_unsure
+        self._still_wanted = still_wanted or {}
 
     async def begin(self, mail_id: UUID) -> StoredMail | Outcome:
         """The mail to send now, marked as being attempted; or how it has ended already.
@@ -125,8 +139,9 @@ class Posting:
             mail = await _held(connection, mail_id)
             if mail.state not in {"frozen", "attempting"}:
                 return Outcome(mail.state)
-            if mail.mail is None or (mail.send_until and mail.send_until <= now):
-                return await _end(connection, mail, Outcome.DROPPED, None, now)
+            if not await self._may_leave(connection, mail, now):
+                tried = mail.state == "attempting"  # for all we know it has left
+                return await _end(connection, mail, Outcome.UNSURE if tried else Outcome.DROPPED, None, now)
             await insist_on_sound_set_up(connection, now)
             if mail.state == "attempting" and self._when_unsure == "hold":
                 return await _end(connection, mail, Outcome.UNSURE, None, now)
@@ -153,8 +168,15 @@ class Posting:
     async def refused(self, mail_id: UUID, failure: RecipientRefused) -> Outcome:
         """The mailbox does not exist."""
         async with self._database.transaction() as connection:
-            mail = await _held(connection, mail_id)
-            return await _end(connection, mail, Outcome.REFUSED, str(failure), self._clock.now())
+            mail, now = await _held(connection, mail_id), self._clock.now()
+            await stop_telling(connection, mail, now)
+            return await _end(connection, mail, Outcome.REFUSED, str(failure), now)
+
+    async def _may_leave(self, connection: Connection, mail: StoredMail, now: datetime) -> bool:
+        if mail.mail is None or (mail.send_until and mail.send_until <= now):
+            return False
+        asks = self._still_wanted.get(mail.purpose)
+        return asks is None or await asks(connection, mail, now)
 
     async def _left(self, mail_id: UUID, outcome: Outcome, reply: str | None) -> Outcome:
         async with self._database.transaction() as connection:

@@ -4,7 +4,7 @@ import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from consentflow.domain.addresses import Subject, read_mailbox, subject_of
+from consentflow.domain.addresses import Mailbox, Subject, read_mailbox, subject_of
 from consentflow.domain.clock import Clock
 from consentflow.domain.companies import CompanyRefusal, read_company_domain, registrable_domain
 from consentflow.domain.errors import (
@@ -19,12 +19,13 @@ from consentflow.domain.locations import read_location
 from consentflow.domain.policy import Policy, Regime
 from consentflow.domain.registrations import CHANGEABLE, HOLDS_NO_CONTACT, OWNERSHIP, Registration, State
 from consentflow.domain.secrets import derive_key
+from consentflow.operations.deals import insist_on_a_deal, name_specialist, release_specialist
 from consentflow.operations.weighing import Weighing
 from consentflow.storage import companies, contacts, ledger, registrations
 from consentflow.storage.companies import Ownership
 from consentflow.storage.contacts import Contact
 from consentflow.storage.ledger import Entry
-from consentflow.storage.pool import Connection, Database, lock_company
+from consentflow.storage.pool import Connection, Database, lock_company, lock_subjects
 
 _REFUSALS = {
     "customer": ("existing_customer", "The company is already a customer."),
@@ -69,14 +70,17 @@ class Registrations:
         Raises:
             RegistrationConflict: The id is known with other content.
             LeadUnavailable: The company cannot be registered by this partner.
-            InvalidInput: It claims to have been made in the future.
+            InvalidInput: It claims to have been made in the future, or says what can be said only of a deal.
             StorageUnavailable: Nothing was taken.
         """
         now = self._clock.now()
         mailbox = request.contact.mailbox
         subject = subject_of(mailbox, self._subject_key)
         fingerprint = request.fingerprint(self._fingerprint_key)
+        specialist = self._specialist(request)
         async with self._database.transaction() as connection:
+            if specialist:  # both in the one order, before the lead alone is locked
+                await lock_subjects(connection, {subject, specialist[0]})
             weighing = await Weighing.of(connection, self._policy, subject, now)
             if known := await registrations.find(connection, request.registration_id):
                 if not hmac.compare_digest(known.fingerprint, fingerprint):
@@ -84,6 +88,8 @@ class Registrations:
                 return await self._standing(connection, known, now), False
             if request.registered_at and request.registered_at > now + CLOCK_SKEW:
                 raise InvalidInput("/registered_at", "in_the_future", "lies in the future")
+            location = read_location(request.country)
+            insist_on_a_deal(request, self._policy.regime_of(location.country))
 
             given = request.company.domain if request.company else None
             company = read_company_domain(given, mailbox)
@@ -91,7 +97,6 @@ class Registrations:
             domain = None if isinstance(company, CompanyRefusal) else company
             if domain:
                 await self._take_company(connection, domain, request.partner_id, now)
-            location = read_location(request.country)
             draft = Registration(
                 registration_id=request.registration_id,
                 kind=request.kind,
@@ -113,6 +118,8 @@ class Registrations:
                 revision=0,
                 question_id=None,
                 fingerprint=fingerprint,
+                deal_reference=request.deal_reference,
+                growth_specialist=specialist[0] if specialist else None,
             )
             settled = await weighing.apply(draft, await weighing.decide(draft), new=True)
             if settled.state not in HOLDS_NO_CONTACT:
@@ -127,6 +134,8 @@ class Registrations:
                     ),
                     now,
                 )
+            if specialist:
+                await name_specialist(connection, settled, *specialist, now)
             return await self._standing(connection, settled, now), True
 
     async def correct_location(self, registration_id: str, country: str | None) -> Standing:
@@ -164,12 +173,15 @@ class Registrations:
             known = await registrations.find(connection, registration_id)
             if known and known.state is State.WITHDRAWN:
                 return await self._standing(connection, known, now)
+            if known and known.growth_specialist:
+                await lock_subjects(connection, {known.subject, known.growth_specialist})
             weighing, registration = await self._changeable(connection, registration_id, now)
             withdrawn = await weighing.move(registration, State.WITHDRAWN, "withdrawn")
             await weighing.reconsider()
             if withdrawn.company_domain:
                 await lock_company(connection, withdrawn.company_domain)
-                await companies.release_unless_registered(connection, withdrawn.company_domain, withdrawn.partner_id)
+                await companies.carry_on(connection, withdrawn.company_domain, withdrawn.partner_id)
+            await release_specialist(connection, withdrawn, now)
             await weighing.forget_unless_needed()
             return await self._standing(connection, withdrawn, now)
 
@@ -204,7 +216,13 @@ class Registrations:
         owner = await companies.find_owner(connection, domain, now)
         if owner and owner.partner_id != partner_id:
             raise LeadUnavailable(*_TAKEN)
-        await companies.give(connection, domain, Ownership(partner_id, now + OWNERSHIP), now)
+        await companies.give(connection, domain, Ownership(partner_id, now, now + OWNERSHIP))
+
+    def _specialist(self, request: RegistrationIn) -> tuple[Subject, Mailbox] | None:
+        if request.growth_specialist is None:
+            return None
+        mailbox = read_mailbox(request.growth_specialist)
+        return subject_of(mailbox, self._subject_key), mailbox
 
     async def _registrant(self, connection: Connection, text: str | None, now: datetime) -> Subject | None:
         """The registering person, kept as a contact of its own: personal data has one table."""

@@ -18,6 +18,7 @@ from consentflow.domain.letters import (
     LeadLinks,
     LetterKind,
     Recipient,
+    last_full_day,
 )
 from consentflow.domain.policy import Policy
 from consentflow.domain.registrations import OPEN, Course, Registration, State, Step
@@ -113,7 +114,6 @@ class Sending:
             await mails.close(connection, mail_id, "refused", str(failure), now)
             await weighing.note(registration, "mail_refused", mail_id=str(mail_id), reply=str(failure))
             await end_undeliverable(weighing, registration, mail)
-            await weighing.forget_unless_needed()
             return await self._course_now(weighing, registration.registration_id)
 
     async def lapse(self, registration_id: str) -> Course:
@@ -240,9 +240,11 @@ class Sending:
             recipient=Recipient(contact.email, contact.given_name, contact.family_name),
             company=registration.company_name or registration.company_domain,
             controller=self._office.controller,
-            links=LeadLinks(unsubscribe, preferences, confirm),
+            links=LeadLinks(
+                unsubscribe, preferences, confirm, source_request=f"{self._office.public_url}/source-request"
+            ),
             written_at=now,
-            answer_until=_last_full_day(until) if until else None,
+            answer_until=last_full_day(until) if until else None,
         )
         frozen = self._compose(letter, str(mail_id))
         await mails.freeze(
@@ -291,8 +293,3 @@ class Sending:
 def _insist_on_time(course: Course, now: datetime) -> None:
     if course.at and course.at > now:
         raise NotYet(course.at - now)
-
-
-def _last_full_day(until: datetime) -> datetime:
-    """The end of the last day on which an answer is sure to count: letters name a date, not an hour."""
-    return until.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(seconds=1)

@@ -6,23 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
-from consentflow.domain.languages import letter_language
 from consentflow.domain.letters import Language
 from consentflow.operations.consent import Consent, Link, LinkState
 from consentflow.operations.preferences import Choices, Preferences
-from consentflow.pages.render import PageRenderer
+from consentflow.pages import subscriber
+from consentflow.pages.answers import page, readers_language
 
 router = APIRouter(include_in_schema=False)
-
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-}
 
 Token = Annotated[str, Path()]
 Wanted = Annotated[str | None, Query(alias="language", max_length=35)]
@@ -43,15 +33,19 @@ async def confirm(request: Request, token: Token) -> HTMLResponse:
 
 @router.api_route("/unsubscribe/{token}", methods=["GET", "HEAD"])
 async def show_objection(request: Request, token: Token, language: Wanted = None) -> HTMLResponse:
-    """The page to object, with its button."""
+    """The page to object, with its button; or a subscriber's, to leave."""
     link = await _consent(request).look_up("unsubscribe", token)
+    if link.state is LinkState.UNUSABLE:
+        return await subscriber.show_leaving(request, token, language)
     return _page(request, link, language, "unsubscribe.html", "unsubscribed.html")
 
 
 @router.post("/unsubscribe/{token}")
 async def unsubscribe(request: Request, token: Token) -> HTMLResponse:
-    """The button, or a mail program's one click (RFC 8058): the lead objects. Needs no cookie."""
+    """The button, or a mail program's one click (RFC 8058): the lead objects, or the subscriber leaves. No cookie."""
     link = await _consent(request).object(token)
+    if link.state is LinkState.UNUSABLE:
+        return await subscriber.leave(request, token)
     return _page(request, link, await _chosen(request), "unsubscribe.html", "unsubscribed.html")
 
 
@@ -84,10 +78,10 @@ def _choices_page(
 ) -> HTMLResponse:
     if choices is None:
         return _page(request, Link(LinkState.UNUSABLE), wanted, "link_unusable.html", "link_unusable.html")
-    return _rendered(
+    return page(
         request,
         "preferences.html",
-        _language(request, choices.language, wanted),
+        readers_language(request, wanted, choices.language),
         standing=choices.standing.value,
         mail_language=choices.language.value,
         done=done,
@@ -100,26 +94,7 @@ def _page(request: Request, link: Link, wanted: str | None, open_page: str, done
         LinkState.DONE: (done_page, HTTPStatus.OK),
         LinkState.UNUSABLE: ("link_unusable.html", HTTPStatus.NOT_FOUND),
     }[link.state]
-    return _rendered(request, template, _language(request, link.language, wanted), status)
-
-
-def _rendered(
-    request: Request, template: str, language: Language, status: HTTPStatus = HTTPStatus.OK, **context: object
-) -> HTMLResponse:
-    pages: PageRenderer = request.app.state.pages
-    controller = request.app.state.parts.settings.controller.as_controller()
-    html = pages.render(template, language, controller=controller, action_url=request.url.path, **context)
-    return HTMLResponse(html, status, headers=_HEADERS)
-
-
-def _language(request: Request, mails: Language | None, wanted: str | None) -> Language:
-    """The reader's choice, else the mail's language, else what the browser asks for, else English."""
-    if wanted in set(Language):
-        return Language(wanted)
-    if mails:
-        return mails
-    preferred = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
-    return letter_language(preferred, None)
+    return page(request, template, readers_language(request, wanted, link.language), status)
 
 
 async def _chosen(request: Request) -> str | None:

@@ -45,6 +45,11 @@ async def find_latest(connection: Connection) -> Checkpoint | None:
     return _read(row) if row else None
 
 
+async def find_newest(connection: Connection, most: int) -> list[Checkpoint]:
+    """The checkpoints of the latest days, newest first."""
+    return [_read(row) for row in await connection.fetch(f"{_SELECT} ORDER BY day DESC LIMIT $1", most)]
+
+
 async def find_all(connection: Connection) -> list[Checkpoint]:
     """Every checkpoint by day: some hundreds a year."""
     return [_read(row) for row in await connection.fetch(f"{_SELECT} ORDER BY day")]

@@ -39,11 +39,15 @@ async def keep(connection: Connection, contact: Contact, at: datetime) -> None:
 
 
 async def introduce(connection: Connection, contact: Contact, at: datetime) -> None:
-    """Stores a contact that may be known already, and leaves it alone if it is: nobody waits for a common row."""
+    """Stores a contact that may be known already, and leaves it alone if it is: nobody waits for a common row.
+
+    A shared lock, taken in the same breath, keeps the sweep from taking it for one that nobody needs any more.
+    """
     await connection.execute(
         """
         INSERT INTO contacts (subject, email, given_name, family_name, language, recorded_at)
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+        SELECT $1, $2, $3, $4, $5, $6::timestamptz
+        FROM (SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 4))) AS kept ON CONFLICT DO NOTHING
         """,
         contact.subject,
         contact.email,

@@ -1,10 +1,21 @@
-"""What is on record about a subject, and which events have been seen."""
+"""What is on record about a subject."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from consentflow.domain.addresses import Subject
 from consentflow.domain.consent import CONSENT, Fact
 from consentflow.storage.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFact:
+    """A fact on record: when it happened and when we heard of it, UTC."""
+
+    fact: Fact
+    occurred_at: datetime
+    recorded_at: datetime
 
 
 async def record(connection: Connection, subject: Subject, fact: Fact, occurred_at: datetime, at: datetime) -> None:
@@ -15,6 +26,14 @@ async def record(connection: Connection, subject: Subject, fact: Fact, occurred_
         fact,
         occurred_at,
         at,
+    )
+
+
+async def record_all(connection: Connection, happened: Iterable[tuple[Subject, Fact, datetime]], at: datetime) -> None:
+    """Puts many facts on record at once, each with when it occurred."""
+    await connection.executemany(
+        "INSERT INTO facts (subject, fact, occurred_at, recorded_at) VALUES ($1, $2, $3, $4)",
+        [(subject, fact, occurred_at, at) for subject, fact, occurred_at in happened],
     )
 
 
@@ -32,13 +51,9 @@ async def of_subject(connection: Connection, subject: Subject) -> frozenset[Fact
     return frozenset(Fact(row["fact"]) for row in rows)
 
 
-async def first_seen(connection: Connection, source: str, event_id: str, event_type: str, at: datetime) -> bool:
-    """Notes an event; False when the same source has sent the same id before."""
-    done: str = await connection.execute(
-        "INSERT INTO events (source, event_id, type, recorded_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        source,
-        event_id,
-        event_type,
-        at,
+async def history(connection: Connection, subject: Subject) -> list[RecordedFact]:
+    """Everything on record about the subject, in the order it was heard of."""
+    rows = await connection.fetch(
+        "SELECT fact, occurred_at, recorded_at FROM facts WHERE subject = $1 ORDER BY fact_id", subject
     )
-    return done == "INSERT 0 1"
+    return [RecordedFact(Fact(row["fact"]), row["occurred_at"], row["recorded_at"]) for row in rows]

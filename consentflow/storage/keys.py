@@ -1,8 +1,17 @@
 """API keys; only their hashes are kept."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from consentflow.storage.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """What a key stands for."""
+
+    name: str
+    role: str
 
 
 async def insert(connection: Connection, name: str, role: str, key_sha256: bytes, at: datetime) -> bool:
@@ -20,9 +29,9 @@ async def insert(connection: Connection, name: str, role: str, key_sha256: bytes
     return done == "INSERT 0 1"
 
 
-async def find_role(connection: Connection, key_sha256: bytes) -> str | None:
-    """The role of a key in force."""
-    role: str | None = await connection.fetchval(
-        "SELECT role FROM api_keys WHERE key_sha256 = $1 AND revoked_at IS NULL", key_sha256
+async def find(connection: Connection, key_sha256: bytes) -> StoredKey | None:
+    """The key in force with that hash."""
+    row = await connection.fetchrow(
+        "SELECT name, role FROM api_keys WHERE key_sha256 = $1 AND revoked_at IS NULL", key_sha256
     )
-    return role
+    return StoredKey(**row) if row else None

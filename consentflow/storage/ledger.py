@@ -1,6 +1,6 @@
 """The append-only record of evidence. Pseudonymous: no detail carries personal data."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,6 +40,16 @@ async def append(
         registration_id,
         event,
         dict(detail),
+    )
+
+
+async def append_all(
+    connection: Connection, at: datetime, event: str, details: Iterable[tuple[Subject, Detail]]
+) -> None:
+    """Adds an entry of one kind to the chains of many subjects, whose locks are held."""
+    await connection.executemany(
+        "INSERT INTO ledger (at, subject, event, detail) VALUES ($1, $2, $3, $4)",
+        [(at, subject, event, dict(detail)) for subject, detail in details],
     )
 
 

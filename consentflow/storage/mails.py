@@ -169,6 +169,18 @@ async def find(connection: Connection, mail_id: UUID) -> StoredMail | None:
     return _read(row) if row else None
 
 
+async def find_to_leave(connection: Connection) -> list[UUID]:
+    """Every mail on its way that neither a registration nor a digest sends."""
+    rows = await connection.fetch(
+        """
+        SELECT mail_id FROM mails
+        WHERE state IN ('frozen', 'attempting') AND registration_id IS NULL
+            AND NOT EXISTS (SELECT FROM digests WHERE digests.mail_id = mails.mail_id)
+        """
+    )
+    return [row["mail_id"] for row in rows]
+
+
 async def text_version(connection: Connection, mail_id: UUID) -> str | None:
     """Hash of the wording of a mail; it stays when the bytes are erased."""
     version: str | None = await connection.fetchval("SELECT text_version FROM mails WHERE mail_id = $1", mail_id)
@@ -231,11 +243,15 @@ async def find_by_bounce_address(connection: Connection, address: str) -> Stored
     return _read(row) if row else None
 
 
-async def bounced(connection: Connection, mail_id: UUID, status: str | None, at: datetime) -> None:
-    """The mail came back for good."""
-    await connection.execute(
-        "UPDATE mails SET bounced_at = $3, bounce_status = $2 WHERE mail_id = $1", mail_id, status, at
+async def bounced(connection: Connection, mail_id: UUID, status: str | None, at: datetime) -> bool:
+    """The mail came back for good; False when that was known."""
+    done: str = await connection.execute(
+        "UPDATE mails SET bounced_at = $3, bounce_status = $2 WHERE mail_id = $1 AND bounced_at IS NULL",
+        mail_id,
+        status,
+        at,
     )
+    return done == "UPDATE 1"
 
 
 async def count_soft_bounce(connection: Connection, mail_id: UUID, status: str | None) -> None:

@@ -1,6 +1,6 @@
 """The outbox: what Temporal must hear of, written in the same transaction as the state it is about."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,6 +26,19 @@ async def write(connection: Connection, topic: str, payload: Payload) -> None:
         "WITH message AS (INSERT INTO outbox (topic, payload) VALUES ($1, $2)) SELECT pg_notify($3, '')",
         topic,
         dict(payload),
+        CHANNEL,
+    )
+
+
+async def write_all(connection: Connection, topic: str, payloads: Sequence[Payload]) -> None:
+    """Adds several messages of one topic and wakes the relay when the transaction commits."""
+    await connection.execute(
+        """
+        WITH messages AS (INSERT INTO outbox (topic, payload) SELECT $1, payload FROM unnest($2::jsonb[]) AS payload)
+        SELECT pg_notify($3, '')
+        """,
+        topic,
+        [dict(payload) for payload in payloads],
         CHANNEL,
     )
 

@@ -1,5 +1,6 @@
 """Registrations as rows."""
 
+from collections.abc import Collection
 from dataclasses import astuple, fields, replace
 from datetime import datetime
 from typing import Any
@@ -105,3 +106,16 @@ async def contact_needed(connection: Connection, subject: Subject) -> bool:
         list(HOLDS_NO_CONTACT),
     )
     return needed
+
+
+async def known_among(connection: Connection, subjects: Collection[Subject]) -> set[Subject]:
+    """Those of the subjects of whom there is a registration or personal data: something may follow for them."""
+    rows = await connection.fetch(
+        """
+        SELECT subject FROM unnest($1::text[]) AS told (subject)
+        WHERE EXISTS (SELECT FROM registrations WHERE registrations.subject = told.subject)
+            OR EXISTS (SELECT FROM contacts WHERE contacts.subject = told.subject)
+        """,
+        list(subjects),
+    )
+    return {row["subject"] for row in rows}

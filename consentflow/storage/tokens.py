@@ -17,6 +17,7 @@ class Token:
         question_id: The question it answers, for ``confirm``.
         used_at: When it first did its work, UTC.
         mail_id: The mail it was in; None for links from before this was kept.
+        about: What else it is about: a subscriber, a request, a door.
     """
 
     purpose: str
@@ -26,14 +27,15 @@ class Token:
     expires_at: datetime
     used_at: datetime | None = None
     mail_id: UUID | None = None
+    about: str | None = None
 
 
 async def keep(connection: Connection, token_sha256: bytes, token: Token) -> None:
     """Keeps a new token."""
     await connection.execute(
         """
-        INSERT INTO tokens (token_sha256, purpose, subject, question_id, language, expires_at, mail_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO tokens (token_sha256, purpose, subject, question_id, language, expires_at, mail_id, about)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         """,
         token_sha256,
         token.purpose,
@@ -42,6 +44,7 @@ async def keep(connection: Connection, token_sha256: bytes, token: Token) -> Non
         token.language,
         token.expires_at,
         token.mail_id,
+        token.about,
     )
 
 
@@ -49,13 +52,28 @@ async def find(connection: Connection, token_sha256: bytes, purpose: str) -> Tok
     """What the link stands for, expired and used ones included; never one of another purpose."""
     row = await connection.fetchrow(
         """
-        SELECT purpose, subject, question_id, language, expires_at, used_at, mail_id FROM tokens
+        SELECT purpose, subject, question_id, language, expires_at, used_at, mail_id, about FROM tokens
         WHERE token_sha256 = $1 AND purpose = $2
         """,
         token_sha256,
         purpose,
     )
     return Token(**{**row, "language": Language(row["language"])}) if row else None
+
+
+async def is_valid_about(connection: Connection, purpose: str, about: str, at: datetime) -> bool:
+    """Whether a link of that purpose about that can be used at that instant."""
+    valid: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM tokens WHERE about = $2 AND purpose = $1 AND expires_at > $3 AND used_at IS NULL
+        )
+        """,
+        purpose,
+        about,
+        at,
+    )
+    return valid
 
 
 async def use(connection: Connection, token_sha256: bytes, at: datetime) -> bool:

@@ -10,6 +10,18 @@ STORAGE_TIMEOUT = timedelta(seconds=30)
 CHECKPOINT_TIMEOUT = timedelta(minutes=30)
 """One attempt at a checkpoint: it reads every entry since the last one, some ten thousand a second."""
 
+VERIFICATION_TIMEOUT = timedelta(hours=12)
+"""One attempt at going through the whole ledger: well before the next one begins."""
+
+VERIFICATION_HEARTBEAT = timedelta(minutes=2)
+"""It gives a sign of life every few thousand entries."""
+
+SWEEP_TIMEOUT = timedelta(hours=12)
+"""One attempt at a sweep: well before the next one begins."""
+
+SWEEP_HEARTBEAT = timedelta(minutes=2)
+"""A sweep gives a sign of life after every batch."""
+
 SENDING_TIMEOUT = timedelta(minutes=20)
 """One attempt at sending: longer than every time-out of the SMTP conversation together (RFC 5321 section 4.5.3.2)."""
 

@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.stack import Stack, new_folder, running
+from tests.acceptance.test_accessibility import axe, inspector
+from tests.acceptance.test_browser import browser
+
+__all__ = ["axe", "browser", "inspector"]  # fixtures that several files use
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from itertools import product
 from pathlib import Path
 
 import httpx
@@ -10,9 +9,10 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-from consentflow.domain.letters import Language, LetterKind
+from consentflow.domain.letters import Language
+from consentflow.mail.samples import CONTROLLER, sample_letters
 from consentflow.pages.render import PageRenderer
-from consentflow.preview import CONTROLLER, PAGES, READERS, write_preview
+from consentflow.preview import PAGES, write_preview
 from tests.acceptance.stack import Json, Stack, link_in, new_folder
 from tests.acceptance.test_browser import Browser, found_or_skipped
 from tests.acceptance.test_journeys import exported
@@ -26,7 +26,7 @@ ZOOMED = WINDOW // 2
 """At 200 % zoom a window has half as many CSS pixels, and that is all that a page's layout knows of it."""
 
 LEAD_PAGES = (*(f"pages/{page.name}" for page in PAGES), "pages/preferences-erased")
-LETTERS = tuple(f"letters/{kind.replace('_', '-')}-{reader}" for kind, reader in product(LetterKind, READERS))
+LETTERS = tuple(f"letters/{name}" for name in sample_letters(Language.ENGLISH))
 OTHERS = ("index", "evidence")
 """In English alone."""
 

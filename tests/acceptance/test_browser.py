@@ -34,6 +34,11 @@ class Browser:
         return self._driver.find_element(By.TAG_NAME, "h1").text
 
     @property
+    def text(self) -> str:
+        """What the page says, as far as it is to be seen."""
+        return self._driver.find_element(By.TAG_NAME, "main").text
+
+    @property
     def language(self) -> str:
         return str(self._driver.find_element(By.TAG_NAME, "html").get_attribute("lang"))
 

@@ -17,14 +17,8 @@ if TYPE_CHECKING:
 CONSENT = ["contact.opted_in", "contact.email_verified"]
 INFORMED = ["contact.form_submitted", "contact.content_downloaded", "contact.privacy_policy_read"]
 STOP = ["contact.objected", "contact.unsubscribed"]
-COMPANY_ACTIONS = [
-    "company.trial_requested",
-    "company.demo_requested",
-    "company.pricing_viewed",
-    "company.content_viewed",
-    "company.content_downloaded",
-    "company.purchased",
-]
+COMPANY_ACTIONS = ["company.pricing_viewed", "company.content_viewed", "company.purchased"]
+BOTH = ["company.trial_requested", "company.demo_requested", "company.content_downloaded"]
 
 # What an event leads to, by country: the state and the reason.
 TABLE = [
@@ -32,10 +26,10 @@ TABLE = [
     *((event, "FR", "satisfied", "already_informed") for event in CONSENT),
     *((event, None, "satisfied", "already_informed") for event in CONSENT),
     *((event, "US", "no_contact", "no_contact_region") for event in CONSENT),
-    *((event, "DE", "accepted", "double_opt_in_region") for event in INFORMED),
-    *((event, "FR", "satisfied", "already_informed") for event in INFORMED),
-    *((event, None, "satisfied", "already_informed") for event in INFORMED),
-    *((event, "US", "no_contact", "no_contact_region") for event in INFORMED),
+    *((event, "DE", "accepted", "double_opt_in_region") for event in (*INFORMED, *BOTH)),
+    *((event, "FR", "satisfied", "already_informed") for event in (*INFORMED, *BOTH)),
+    *((event, None, "satisfied", "already_informed") for event in (*INFORMED, *BOTH)),
+    *((event, "US", "no_contact", "no_contact_region") for event in (*INFORMED, *BOTH)),
     *((event, country, "suppressed", "objected") for event in STOP for country in ("DE", "FR", None)),
 ]
 
@@ -210,6 +204,19 @@ async def test_a_company_action_says_nothing_about_the_contact_and_its_address_i
     assert (await api.tell(event)).status_code == 202
     assert await api.show() == before
     assert await api.rows("facts") == []
+    assert "lea@" not in await api.everything_stored()
+
+
+@pytest.mark.parametrize("kind", BOTH)
+async def test_what_a_person_does_by_a_form_is_on_record_of_the_person_and_of_the_company(
+    api: "Api", kind: str
+) -> None:
+    await api.register(registered_by=None, email="max@firma.example")
+    await api.happened(kind, "lea@firma.example")
+    fact = "content_downloaded" if kind == "company.content_downloaded" else "form_submitted"
+    assert [row["fact"] for row in await api.rows("facts")] == [fact]
+    actions = await api.rows("company_actions", "domain, action, count")
+    assert actions == [{"domain": "firma.example", "action": kind.removeprefix("company."), "count": 1}]
     assert "lea@" not in await api.everything_stored()
 
 

@@ -80,6 +80,28 @@ def test_every_reference_in_the_document_leads_somewhere(document: dict[str, Any
         ("/v1/registrations/{registration_id}", "delete"),
         ("/v1/accounts/{domain}", "put"),
         ("/v1/events", "post"),
+        ("/v1/partners/{partner_id}", "put"),
+        ("/v1/partners/{partner_id}", "get"),
+        ("/v1/partners/{partner_id}/companies", "get"),
+        ("/v1/partners/{partner_id}/credits", "get"),
+        ("/v1/partners/{partner_id}/credits.csv", "get"),
+        ("/v1/partners/{partner_id}/subscribers", "get"),
+        ("/v1/partners/{partner_id}/subscribers/{email}", "put"),
+        ("/v1/partners/{partner_id}/subscribers/{email}", "get"),
+        ("/v1/partners/{partner_id}/subscribers/{email}", "delete"),
+        ("/v1/erasures", "post"),
+        ("/v1/access-exports", "post"),
+        ("/v1/audit", "get"),
+        ("/v1/data-source-requests", "post"),
+        ("/v1/data-source-requests", "get"),
+        ("/v1/data-source-requests/{request_id}", "get"),
+        ("/v1/data-source-requests/{request_id}/decision", "post"),
+        ("/v1/data-source-requests/{request_id}/letter", "get"),
+        ("/v1/data-source-requests/{request_id}/letter", "post"),
+        ("/v1/data-source-requests/{request_id}/identity", "post"),
+        ("/v1/data-source-requests/{request_id}/extension", "post"),
+        ("/v1/data-source-requests/{request_id}/pause", "post"),
+        ("/v1/data-source-requests/{request_id}/resume", "post"),
         ("/v1/inbound-mail", "post"),
         ("/healthz", "get"),
         ("/readyz", "get"),
@@ -111,7 +133,7 @@ def test_the_event_says_what_its_data_may_hold(document: dict[str, Any]) -> None
     content = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]
     single = content["application/cloudevents+json"]["schema"]
     batch = content["application/cloudevents-batch+json"]["schema"]
-    assert set(single["properties"]["data"]["properties"]) == {"email", "domain", "occurred_at"}
+    assert set(single["properties"]["data"]["properties"]) == {"email", "domain", "occurred_at", "amount", "currency"}
     assert batch["items"] == single
 
 
@@ -154,15 +176,51 @@ def described() -> Any:  # noqa: ANN401 (the library has no types)
 OPERATIONS = {found.ok().label: found.ok() for found in described().get_all_operations()}
 
 
-def make_plausible(case: Any, registration_id: str) -> None:  # noqa: ANN401
+SUBSCRIBER = "ana@partner.example"
+
+
+SOURCE_REQUESTS = "/v1/data-source-requests"
+
+
+def open_source_request(url: str, headers: dict[str, str], *, paused: bool) -> str:
+    """A data-source request of somebody unknown, for which everything is still possible; returns its id."""
+    opened = httpx.post(f"{url}{SOURCE_REQUESTS}", json={"email": "nobody@nowhere.example"}, headers=headers)
+    opened.raise_for_status()
+    request_id = str(opened.json()["id"])
+    if paused:
+        pause = httpx.post(f"{url}{SOURCE_REQUESTS}/{request_id}/pause", json={"reason": "x"}, headers=headers)
+        pause.raise_for_status()
+    return request_id
+
+
+def make_plausible(case: Any, registration_id: str, request_id: str) -> None:  # noqa: ANN401
     """Lets a request, valid by the document, get past what no schema can say: addresses, domains, known ids."""
     if "registration_id" in case.path_parameters:
         case.path_parameters["registration_id"] = registration_id
     if "domain" in case.path_parameters:
         case.path_parameters["domain"] = "other.example"
+    if "email" in case.path_parameters:
+        case.path_parameters |= {"partner_id": "p-1", "email": SUBSCRIBER}
+    if case.path in {"/v1/erasures", "/v1/access-exports"}:
+        case.body = {"email": "lea@gmail.com"}
+    if case.path.startswith(SOURCE_REQUESTS):
+        make_source_request_plausible(case, request_id)
     if isinstance(case.body, dict) and "contact" in case.body:
         case.body["contact"] |= {"email": "lea@gmail.com", "given_name": "Lea", "family_name": None}
         case.body |= {"registered_at": "2026-01-01T00:00:00Z", "registered_by": None, "company": None, "country": "FR"}
+
+
+def make_source_request_plausible(case: Any, request_id: str) -> None:  # noqa: ANN401
+    if "request_id" in case.path_parameters:
+        case.path_parameters["request_id"] = request_id
+    if case.path.endswith("/letter") and case.method == "GET":
+        case.query = {"decision": "not_found"}
+    elif case.path.endswith(("/decision", "/letter")):
+        case.body = {"decision": "not_found"}
+    elif case.path.endswith(("/identity", "/extension", "/pause")):
+        case.body = {"reason": "x"}
+    elif case.path == SOURCE_REQUESTS and case.method == "POST":
+        case.body = {"email": "nobody@nowhere.example"}
 
 
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
@@ -176,6 +234,9 @@ def test_every_answer_is_as_documented_whatever_is_sent(
     for registration_id in known:
         body = {"registration_id": registration_id, "partner_id": "p-1", "contact": {"email": "lea@gmail.com"}}
         httpx.post(f"{url}/v1/registrations", json=body, headers=headers).raise_for_status()
+    choice = {"actions": "all", "delivery": "daily"}
+    httpx.put(f"{url}/v1/partners/p-1/subscribers/{SUBSCRIBER}", json=choice, headers=headers).raise_for_status()
+    request_id = open_source_request(url, headers, paused=label.endswith("/resume"))
     seen = set()
 
     @settings(
@@ -189,7 +250,7 @@ def test_every_answer_is_as_documented_whatever_is_sent(
     @given(OPERATIONS[label].as_strategy(generation_mode=mode), st.booleans(), st.sampled_from(known))
     def send(case: Any, plausible: bool, registration_id: str) -> None:  # noqa: ANN401
         if plausible and mode is GenerationMode.POSITIVE:
-            make_plausible(case, registration_id)
+            make_plausible(case, registration_id, request_id)
         seen.add(case.call_and_validate(base_url=url, headers=headers, checks=CHECKS).status_code < 300)
 
     try:

@@ -38,6 +38,7 @@ async def test_a_new_registration_is_accepted_and_shown_as_a_resource(api: "Api"
         "due_at": "2026-11-22T09:00:00Z",
         "status": "active",
         "owned_until": "2027-05-22T09:00:00Z",
+        "deal_reference": None,
     }
     assert [(entry["at"], entry["event"]) for entry in timeline] == [("2026-11-22T09:00:00Z", "decided")]
     assert await api.show() == response.json()

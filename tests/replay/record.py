@@ -238,19 +238,19 @@ async def _press(service: Service, address: str) -> None:
 async def _keep(name: str, service: Service, registration: str) -> None:
     await service.ends(registration)
     history = json.loads((await service.history(registration)).to_json())
-    text = json.dumps(_anonymous(history), indent=1)
+    text = json.dumps(anonymous(history), indent=1)
     (HISTORIES / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _anonymous(node: Json) -> Json:
+def anonymous(node: Json) -> Json:
     """The history without the names and paths of the machine it was recorded on; replaying looks at none of them."""
     if isinstance(node, list):
-        return [_anonymous(each) for each in node]
+        return [anonymous(each) for each in node]
     if not isinstance(node, dict):
         return node
     if node.get("kind") == "TASK_QUEUE_KIND_STICKY":
         return {**node, "name": "sticky"}
-    kept = {key: _anonymous(value) for key, value in node.items() if key != "stackTrace"}
+    kept = {key: anonymous(value) for key, value in node.items() if key != "stackTrace"}
     if "identity" in kept:
         kept["identity"] = "recorder"
     return kept

@@ -1,14 +1,20 @@
 """What comes back about a mail: it counts once, and only with the address that nobody can guess."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 
 from consentflow.domain.bounces import InboundKind, Verdict
+from consentflow.domain.errors import RecipientRefused
+from consentflow.domain.events import CloudEvent
 from consentflow.domain.intake import RegistrationIn
 from consentflow.domain.letters import LetterKind
+from consentflow.domain.partners import Choice
 from consentflow.domain.registrations import Course, State
 from consentflow.mail.inbound import read_inbound
+from consentflow.operations.consent import LinkState
+from consentflow.operations.posting import Outcome
 from consentflow.runtime import Parts
 from consentflow.storage.mails import StoredMail
 from tests.conftest import HandClock, make_settings
@@ -43,6 +49,17 @@ async def state(parts: Parts, registration_id: str) -> State:
     return (await parts.registrations.find(registration_id)).registration.state
 
 
+async def addresses(parts: Parts) -> list[str]:
+    """Whom we hold as contacts."""
+    async with parts.database.transaction() as connection:
+        return [row["email"] for row in await connection.fetch("SELECT email FROM contacts ORDER BY email")]
+
+
+async def opted_in(parts: Parts, email: str) -> None:
+    event = {"specversion": "1.0", "id": "e", "source": "site", "type": "contact.opted_in", "data": {"email": email}}
+    assert (await parts.events.record([CloudEvent.model_validate(event)])).accepted == 1
+
+
 async def events(parts: Parts, registration_id: str) -> list[str]:
     return [entry.event for entry in (await parts.registrations.find(registration_id)).timeline]
 
@@ -68,6 +85,29 @@ async def test_a_complaint_suppresses_at_once_and_erases_the_contact(parts: Part
     async with parts.database.transaction() as connection:
         assert await connection.fetchval("SELECT count(*) FROM contacts") == 0
         assert await connection.fetchval("SELECT count(*) FROM mails WHERE content IS NOT NULL") == 0
+
+
+async def test_a_complaint_takes_back_a_consent_as_an_objection_does(parts: Parts) -> None:
+    mail = await send(parts, "r-1", "DE", LetterKind.DOUBLE_OPT_IN)
+    await opted_in(parts, "lea@firma.example")
+    assert await state(parts, "r-1") is State.CONFIRMED
+    assert await parts.bounces.take(about(mail, InboundKind.COMPLAINT))
+    assert await state(parts, "r-1") is State.SUPPRESSED
+    assert await addresses(parts) == []
+
+
+async def test_a_hard_bounce_erases_a_contact_that_nobody_needs_any_more(parts: Parts) -> None:
+    request = {"partner_id": "p", "contact": {"email": "lea@firma.example"}, "company": {"domain": "firma.example"}}
+    for registration_id, country in (("r-1", "DE"), ("r-2", "FR")):
+        more = {"registration_id": registration_id, "country": country}
+        await parts.registrations.register(RegistrationIn.model_validate(request | more))
+    mail = await parts.sending.begin("r-1", LetterKind.DOUBLE_OPT_IN)
+    assert isinstance(mail, StoredMail)
+    await parts.registrations.withdraw("r-1")
+    assert await addresses(parts) == ["lea@firma.example"]
+    assert await parts.bounces.take(about(mail, InboundKind.HARD_BOUNCE, "5.1.1"))
+    assert await state(parts, "r-2") is State.SUPPRESSED
+    assert await addresses(parts) == []
 
 
 async def test_soft_bounces_are_counted_and_change_nothing(parts: Parts) -> None:
@@ -129,3 +169,78 @@ async def test_a_real_shaped_bounce_of_a_frozen_mail_finds_its_way(parts: Parts)
     )
     assert await parts.bounces.take(read_inbound(report))
     assert await state(parts, "r-1") is State.UNDELIVERABLE
+
+
+# Mail to subscribers.
+
+
+async def subscribe(parts: Parts, partner_id: str = "p", email: str = "ana@partner.example") -> StoredMail:
+    """An active subscriber; the mail that asked."""
+    await parts.subscribers.put(partner_id, email, Choice())
+    async with parts.database.transaction() as connection:
+        mail_id = await connection.fetchval("SELECT mail_id FROM mails WHERE state = 'frozen'")
+    mail = await parts.posting.begin(mail_id)
+    assert isinstance(mail, StoredMail)
+    assert mail.mail
+    found = re.search(rb"/subscription/([\w-]{22})", mail.mail.content.replace(b"=\r\n", b""))
+    assert found
+    assert (await parts.subscribers.confirm(found[1].decode())).state is LinkState.DONE
+    await parts.posting.accepted(mail_id, "2.0.0 ok")
+    return mail
+
+
+async def states(parts: Parts) -> dict[str, str]:
+    async with parts.database.transaction() as connection:
+        rows = await connection.fetch("SELECT partner_id, state FROM subscribers")
+        return {row["partner_id"]: row["state"] for row in rows}
+
+
+async def test_a_hard_bounce_pauses_whatever_the_mailbox_subscribes_to_once(parts: Parts) -> None:
+    mail = await subscribe(parts)
+    await subscribe(parts, "q")
+    assert await parts.bounces.take(about(mail, InboundKind.HARD_BOUNCE, "5.1.1"))
+    assert await states(parts) == {"p": "paused", "q": "paused"}
+    await parts.subscribers.resume("p", mail.subject)
+    assert await parts.bounces.take(about(mail, InboundKind.HARD_BOUNCE, "5.1.1"))  # the same report once more
+    assert await states(parts) == {"p": "active", "q": "paused"}
+
+
+async def test_a_refusal_of_a_later_mail_pauses_as_well(parts: Parts) -> None:
+    mail = await subscribe(parts)
+    refusal = RecipientRefused("rcpt", 550, "5.1.1")
+    async with parts.database.transaction() as connection:
+        await connection.execute("UPDATE mails SET state = 'attempting'")
+    assert await parts.posting.refused(mail.mail_id, refusal) is Outcome.REFUSED
+    assert await states(parts) == {"p": "paused"}
+
+
+async def test_a_complaint_ends_the_subscription_and_erases_its_address(parts: Parts) -> None:
+    mail = await subscribe(parts)
+    assert await parts.bounces.take(about(mail, InboundKind.COMPLAINT))
+    assert await parts.bounces.take(about(mail, InboundKind.COMPLAINT))
+    assert await states(parts) == {}
+
+
+async def test_a_soft_bounce_of_a_subscribers_mail_is_counted_and_changes_nothing(parts: Parts) -> None:
+    mail = await subscribe(parts)
+    assert await parts.bounces.take(about(mail, InboundKind.SOFT_BOUNCE, "4.2.2"))
+    assert await states(parts) == {"p": "active"}
+    async with parts.database.transaction() as connection:
+        assert await connection.fetchval("SELECT soft_bounces FROM mails") == 1
+
+
+async def test_what_comes_back_about_a_subscriber_says_nothing_of_the_same_person_as_a_lead(parts: Parts) -> None:
+    mail = await subscribe(parts, email="lea@firma.example")
+    await send(parts, "r-1", "DE", LetterKind.DOUBLE_OPT_IN)
+    assert await parts.bounces.take(about(mail, InboundKind.HARD_BOUNCE, "5.1.1"))
+    assert await parts.bounces.take(about(mail, InboundKind.COMPLAINT))
+    assert await state(parts, "r-1") is State.AWAITING_CONFIRMATION
+    assert await addresses(parts) == ["lea@firma.example"]
+    assert await states(parts) == {}
+
+
+async def test_what_comes_back_about_a_lead_says_nothing_of_the_same_person_as_a_subscriber(parts: Parts) -> None:
+    await subscribe(parts, email="lea@firma.example")
+    mail = await send(parts, "r-1", "DE", LetterKind.DOUBLE_OPT_IN)
+    assert await parts.bounces.take(about(mail, InboundKind.COMPLAINT))
+    assert await states(parts) == {"p": "active"}

@@ -130,7 +130,7 @@ class Story:
 
     async def tells(self, kind: str) -> None:
         event = {"specversion": "1.0", "id": kind, "source": "/site", "type": kind, "data": {"email": ADDRESS}}
-        await self.parts.consent.record_events([CloudEvent.model_validate(event)])
+        await self.parts.events.record([CloudEvent.model_validate(event)])
 
     async def confirms(self) -> dict[str, str]:
         await self.registers()

@@ -8,7 +8,7 @@ import asyncio
 import email
 import email.policy
 import re
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,7 +24,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 from hypothesis.vendor.pretty import RepresentationPrinter
 
+from consentflow.domain.acts import COMMAND_LINE
 from consentflow.domain.addresses import Subject, read_mailbox, subject_of
+from consentflow.domain.bounces import InboundKind, Verdict
 from consentflow.domain.consent import FACT_OF_EVENT
 from consentflow.domain.errors import RecipientRefused, RegistrationClosed, RegistrationConflict, TransientFailure
 from consentflow.domain.events import CloudEvent
@@ -37,7 +39,7 @@ from consentflow.operations.posting import NotYet
 from consentflow.runtime import Parts
 from consentflow.storage import questions, registrations
 from consentflow.storage.mails import StoredMail
-from tests.conftest import HandClock
+from tests.conftest import HandClock, make_settings
 
 T = TypeVar("T")
 
@@ -45,7 +47,7 @@ T = TypeVar("T")
 
 MONTH = timedelta(days=30)
 CONSENT = {"confirmed", "opted_in", "email_verified"}
-STOP = {"objected", "hard_bounced"}
+STOP = {"erased", "objected", "complained", "hard_bounced"}
 OPEN = {"accepted", "awaiting_confirmation", "waiting"}
 
 
@@ -89,6 +91,7 @@ class Mail(Named):
     under_way: bool = True
     delivered: bool = False
     used: bool = False
+    erased: bool = False  # its links are known to nobody any more
 
     def __repr__(self) -> str:
         return f"{self.kind} for {self.lead}"
@@ -174,6 +177,15 @@ class Person(Named):
             for lead in self.leads:
                 lead.state = "suppressed" if lead.state == "confirmed" else lead.state
 
+    def bounced(self, mail: Mail) -> None:
+        self.facts.add("hard_bounced")
+        if mail.question and mail.question is self.question:
+            self.conclude("undeliverable")
+        elif mail.lead.state in OPEN | {"notified"}:
+            mail.lead.state = "undeliverable"
+        self.weigh()
+        self.keep_only_if_needed()
+
     def keep_only_if_needed(self) -> None:
         self.kept &= any(lead.state not in {"withdrawn", "suppressed", "lapsed"} for lead in self.leads)
 
@@ -244,7 +256,12 @@ class Lives(RuleBasedStateMachine):
 
     @property
     def delivered(self) -> list[tuple[Person, Mail]]:
-        return [(person, mail) for person in self.people for mail in person.mails.values() if mail.delivered]
+        return [
+            (person, mail)
+            for person in self.people
+            for mail in person.mails.values()
+            if mail.delivered and not mail.erased
+        ]
 
     @property
     def questions(self) -> list[tuple[Person, Mail]]:
@@ -310,7 +327,7 @@ class Lives(RuleBasedStateMachine):
                 "data": {"email": person.spellings[spelling]},
             }
         )
-        counts = self.run(self.parts.consent.record_events([event, event]))
+        counts = self.run(self.parts.events.record([event, event]))
         assert (counts.accepted, counts.duplicate) == (1, 1)
         person.facts.add(FACT_OF_EVENT[kind].value)
         person.weigh()
@@ -392,6 +409,31 @@ class Lives(RuleBasedStateMachine):
             person.keep_only_if_needed()
         self.clock.pass_time(seconds=1)  # whoever consents anew does so later
 
+    @rule(person=_one_of("people"), spelling=st.sampled_from([0, 1]))
+    def erase(self, person: Person, spelling: int) -> None:
+        done = self.run(self.parts.erasures.erase(person.spellings[spelling], COMMAND_LINE))
+        assert done.subject == person.subject
+        assert done.removed["contact"] == person.kept
+        for mail in person.mails.values():
+            mail.erased = True
+        person.facts.add("erased")
+        person.weigh()
+        person.forget_if_stopped()
+
+    @precondition(lambda self: self.delivered)
+    @rule(picked=_one_of("delivered"), kind=st.sampled_from([InboundKind.HARD_BOUNCE, InboundKind.COMPLAINT]))
+    def something_comes_back(self, picked: tuple[Person, Mail], kind: InboundKind) -> None:
+        person, mail = picked
+        assert mail.stored.mail
+        address = mail.stored.mail.envelope_from.lower()
+        assert self.run(self.parts.bounces.take(Verdict(kind, "5.1.1", True, address)))
+        if kind is InboundKind.HARD_BOUNCE and "hard_bounced" not in person.facts:
+            person.bounced(mail)
+        if kind is InboundKind.COMPLAINT and "complained" not in person.facts:
+            person.facts.add("complained")
+            person.weigh()
+            person.forget_if_stopped()
+
     @precondition(lambda self: self.due)
     @rule(run=_one_of("due"))
     def take_a_step(self, run: Run) -> None:
@@ -464,13 +506,7 @@ class Lives(RuleBasedStateMachine):
             case "refused":
                 course = self.run(sending.refused(mail_id, RecipientRefused("rcpt", 550, "5.1.1")))
                 mail.under_way = False
-                person.facts.add("hard_bounced")
-                if mail.question and mail.question is person.question:
-                    person.conclude("undeliverable")
-                elif mail.lead.state in OPEN:
-                    mail.lead.state = "undeliverable"
-                person.weigh()
-                person.keep_only_if_needed()
+                person.bounced(mail)
                 self.answered(run, course)
             case "postponed":
                 self.run(sending.postponed(mail_id, TransientFailure("rcpt", 451, "4.7.1")))
@@ -576,6 +612,14 @@ class Lives(RuleBasedStateMachine):
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
+
+
+@pytest.fixture
+async def parts(database_url: str, clock: HandClock) -> AsyncIterator[Parts]:
+    mail = {"from": "privacy@controller.example", "bounce_domain": "bounces.controller.example"}
+    built = Parts(make_settings(database_url, mail=mail), clock)
+    async with built.database:
+        yield built
 
 
 @pytest.mark.timeout(900)  # only a failing life takes so long: until it is told in as few words as possible

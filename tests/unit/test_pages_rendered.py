@@ -14,7 +14,14 @@ from consentflow.pages.render import PageRenderer
 from consentflow.templates.environment import FOLDER
 
 RENDERER = PageRenderer()
-FORMS = ("confirm.html", "unsubscribe.html")
+FORMS = ("confirm.html", "unsubscribe.html", "subscription.html", "subscription_leave.html")
+FOR_SUBSCRIBERS: dict[str, dict[str, object]] = {
+    "subscription.html": {"partner": "Partner GmbH"},
+    "subscription_confirmed.html": {"partner": "Partner GmbH", "partner_page": "/partner"},
+    "subscription_leave.html": {"partner": "Partner GmbH"},
+    "subscription_left.html": {},
+}
+"""What pages for subscribers are told besides."""
 PREFERENCES: dict[str, tuple[str, str | None]] = {
     "preferences.html: consented": ("consented", None),
     "preferences.html: held": ("held", None),
@@ -24,7 +31,9 @@ PREFERENCES: dict[str, tuple[str, str | None]] = {
     "preferences.html: objected": ("stopped", "objected"),
 }
 """The page of choices: by where the lead stands, and by what it has just done."""
-TEMPLATES = (*FORMS, "confirmed.html", "unsubscribed.html", "link_unusable.html", *PREFERENCES)
+TEMPLATES = tuple(
+    dict.fromkeys((*FORMS, *FOR_SUBSCRIBERS, "confirmed.html", "unsubscribed.html", "link_unusable.html", *PREFERENCES))
+)
 PAGES = pytest.mark.parametrize(("template", "language"), list(product(TEMPLATES, Language)))
 LANGUAGES = pytest.mark.parametrize("language", list(Language))
 OWN_NAMES = ["Deutsch", "Français", "Italiano", "English", "Português", "Español"]
@@ -85,6 +94,7 @@ class Page(HTMLParser):
 
 def context_of(template: str) -> dict[str, object]:
     context: dict[str, object] = {"controller": CONTROLLER}
+    context |= FOR_SUBSCRIBERS.get(template, {})
     if template in FORMS:
         context["action_url"] = "/confirm/c1"
     if template in PREFERENCES:
@@ -136,7 +146,8 @@ def test_page_links_to_nothing_but_policy_addresses_and_itself(template: str, la
     links = {element.attributes["href"] for element in page_of(template, language).all("a")}
     own = {"#main", *(f"?language={other}" for other in Language)}
     mail = {f"mailto:{CONTROLLER.email}", f"mailto:{CONTROLLER.dpo_email}"}
-    assert links == own | mail | {CONTROLLER.privacy_policy_url}
+    further = {"/partner"} if template == "subscription_confirmed.html" else set()
+    assert links == own | mail | {CONTROLLER.privacy_policy_url} | further
 
 
 @PAGES
@@ -223,6 +234,7 @@ def test_values_are_escaped(template: str, language: Language) -> None:
         template,
         language,
         controller=replace(CONTROLLER, name=hostile, address=hostile, email='"><b>', dpo_email="a&b@c.example"),
+        partner=hostile,
     )
     assert "<script" not in html
     assert "<b>" not in html

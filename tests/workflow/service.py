@@ -75,6 +75,10 @@ class Mail:
         """Whether it is a double opt-in; else it is a notice."""
         return "/confirm/" in self._text
 
+    def links_to(self, purpose: str) -> bool:
+        """Whether it has such a link."""
+        return re.search(rf"/{purpose}/[\w-]+", self._text) is not None
+
     def token(self, purpose: str) -> str:
         """The token of the link ``confirm`` or ``unsubscribe``."""
         found = re.search(rf"/{purpose}/([\w-]+)", self._text)
@@ -182,7 +186,7 @@ class Service:
             "type": f"contact.{event}",
             "data": {"email": address},
         }
-        counts = await self.parts.consent.record_events([CloudEvent.model_validate(content)])
+        counts = await self.parts.events.record([CloudEvent.model_validate(content)])
         assert counts.accepted == 1
 
     async def press(self, mail: Mail) -> Link:
