@@ -23,7 +23,7 @@ from consentflow.domain.letters import Compose, FrozenMail, Letter
 from consentflow.domain.partner_letters import PartnerLetterKind
 from consentflow.domain.policy import Policy, read_policy
 from consentflow.domain.secrets import derive_key
-from consentflow.domain.source_requests import SourceRules
+from consentflow.domain.source_clock import SourceRules
 from consentflow.mail.dkim import DkimSigner
 from consentflow.mail.message import Sender, freeze
 from consentflow.mail.reading import read_frozen
@@ -121,7 +121,7 @@ class Parts:
     @cached_property
     def partners(self) -> Partners:
         """Operations on partners."""
-        return Partners(self.database, self.clock)
+        return Partners(self.database, self.clock, self.settings.notifications.immediate_window)
 
     @cached_property
     def subscribers(self) -> Subscribers:

@@ -36,9 +36,11 @@ class Mark:
         """
         try:
             at, _, key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(" ")
-            return cls(datetime.fromisoformat(at).astimezone(UTC), key)
+            if key:
+                return cls(datetime.fromisoformat(at).astimezone(UTC), key)
         except (binascii.Error, ValueError, OverflowError):
-            raise InvalidInput("/after", "invalid_mark", "is not a mark of this list") from None
+            pass
+        raise InvalidInput("/after", "invalid_mark", "is not a mark of this list")
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,15 @@ async def reschedule(
             await outbox.write(connection, START, start_of(moved))
 
 
+async def reschedule_all(
+    connection: Connection, partner_id: str, now: datetime, *, window: timedelta = IMMEDIATE_WINDOW
+) -> None:
+    """Makes what is collected for a partner's people fit its time zone, which has changed in this transaction."""
+    await lock_partners(connection, [partner_id])
+    for subscriber_id in await digests.find_waiting(connection, partner_id):
+        await reschedule(connection, subscriber_id, now, window=window)
+
+
 def start_of(digest: Digest) -> Payload:
     """What Temporal must hear of a digest."""
     return {"digest_id": str(digest.digest_id), "revision": digest.revision, "due_at": digest.due_at.isoformat()}

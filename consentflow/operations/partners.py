@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from consentflow.domain.clock import Clock
@@ -11,6 +11,8 @@ from consentflow.domain.errors import NotFound
 from consentflow.domain.notifications import Action, Happened, hour_of
 from consentflow.domain.paging import Mark, Page
 from consentflow.domain.partners import LATELY, Partner
+from consentflow.domain.windows import IMMEDIATE_WINDOW
+from consentflow.operations.digests import reschedule_all
 from consentflow.storage import companies, company_actions, ledger, partners
 from consentflow.storage.pool import Database
 
@@ -42,17 +44,23 @@ class OwnedCompany:
 
 
 class Partners:
-    """The operations on partners."""
+    """The operations on partners.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    Args:
+        window: How long an immediate notification waits for more.
+    """
+
+    def __init__(self, database: Database, clock: Clock, window: timedelta = IMMEDIATE_WINDOW) -> None:
         self._database = database
         self._clock = clock
+        self._window = window
 
     async def put(self, partner: Partner) -> Partner:
         """Keeps what a partner is called, and the language and time zone its people are told in."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             if await partners.put(connection, partner, now):
+                await reschedule_all(connection, partner.partner_id, now, window=self._window)
                 detail = {
                     "partner_id": partner.partner_id,
                     "language": partner.language.value,

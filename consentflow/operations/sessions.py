@@ -64,8 +64,8 @@ class Sessions:
         self._subject_key = derive_key(secret, "subject")
         self._csrf_key = derive_key(secret, "csrf")
 
-    async def ask(self, door: Door, address: str, language: Language) -> None:
-        """Somebody asks for a link to sign in; says nothing of whether it will come.
+    async def ask(self, door: Door, address: str, language: Language) -> UUID:
+        """Somebody asks for a link to sign in; the number under which it is answered says nothing of how.
 
         Raises:
             InvalidInput: This is no address.
@@ -77,6 +77,7 @@ class Sessions:
                 connection, sign_in_id, SignIn(door, mailbox.address, language, asked_at=self._clock.now())
             )
             await outbox.write(connection, ASKED, {"sign_in_id": str(sign_in_id)})
+        return sign_in_id
 
     async def answer(self, sign_in_id: UUID) -> UUID | None:
         """Freezes the mail with the link for somebody who may enter; returns its id, None when there is to be none.

@@ -3,6 +3,7 @@
 The request's workflow asks for it, whenever its time has come or somebody changed something.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -10,6 +11,7 @@ from consentflow.domain.addresses import read_mailbox, subject_of
 from consentflow.domain.errors import NotFound
 from consentflow.domain.letters import Language
 from consentflow.domain.secrets import hash_token, new_token
+from consentflow.domain.source_clock import MAILS_AGAIN_AFTER, Step
 from consentflow.domain.source_letters import (
     OfficerReminderLetter,
     SourceDecisionLetter,
@@ -18,11 +20,9 @@ from consentflow.domain.source_letters import (
     SourceReceiptLetter,
 )
 from consentflow.domain.source_requests import (
-    MAILS_AGAIN_AFTER,
     Channel,
     SourceRequest,
     SourceState,
-    Step,
     abandoned,
 )
 from consentflow.operations.posting import NotYet
@@ -36,6 +36,9 @@ from consentflow.storage.tokens import Token
 
 LINK_OUTLIVES = timedelta(days=100)
 """How much longer the link works than the first time to confirm: the request may be extended or paused."""
+
+REMINDER_VALIDITY = timedelta(days=1)
+"""A reminder that could not leave for so long is no help any more; the next one is on its way."""
 
 CONSOLE_PATH = "/console/requests"
 """Where the console shows a request, its id following."""
@@ -61,23 +64,30 @@ class SourceClock:
         if waited_for and now < waited_for:
             raise NotYet(waited_for - now)
         async with self._desk.database.transaction() as connection:
-            readers = await self._readers(connection)
-            request = await self._hold(connection, request_id, readers)
+            request, readers = await self._hold(connection, request_id, now)
             while (due := self._desk.rules.next_step(request)) and due.at <= now:
+                if due.step is Step.REMIND and not readers:
+                    break  # officers are locked together with the requester, so at the next look
                 request = await self._take(connection, due.step, request, readers, now)
             await source_requests.update(connection, replace(request, next_step_at=due.at if due else None))
             return due.at if due else None
 
-    async def _hold(self, connection: Connection, request_id: str, readers: list[Officer]) -> SourceRequest:
+    async def _hold(
+        self, connection: Connection, request_id: str, now: datetime
+    ) -> tuple[SourceRequest, Sequence[Officer]]:
+        """The request, held, and who is to be reminded of it now."""
         known = await source_requests.find(connection, request_id)
         if known is None:
             raise NotFound("data-source request")
+        due = self._desk.rules.next_step(known)
+        reminds = due is not None and due.step is Step.REMIND and due.at <= now
+        readers = await self._readers(connection) if reminds else []
         # All at once: whoever is reminded gets an entry of its own in the ledger, which takes its lock.
         await lock_subjects(connection, {known.subject, *(reader.subject for reader in readers)})
-        return await source_requests.find(connection, request_id) or known
+        return await source_requests.find(connection, request_id) or known, readers
 
     async def _take(
-        self, connection: Connection, step: Step, request: SourceRequest, readers: list[Officer], now: datetime
+        self, connection: Connection, step: Step, request: SourceRequest, readers: Sequence[Officer], now: datetime
     ) -> SourceRequest:
         match step:
             case Step.ACKNOWLEDGE:
@@ -140,13 +150,13 @@ class SourceClock:
         return [Officer(subject, mailbox.address, "officer", Language.ENGLISH, self._desk.clock.now())]
 
     async def _remind(
-        self, connection: Connection, request: SourceRequest, readers: list[Officer], now: datetime
+        self, connection: Connection, request: SourceRequest, readers: Sequence[Officer], now: datetime
     ) -> SourceRequest:
         today = self._desk.day(now)
         for reader in readers:
             letter = self._reminder(request, reader, today, now)
             matter = f"{about(request.request_id)}/{today.isoformat()}/{reader.subject}"
-            await self._desk.send(connection, letter, reader.subject, matter)
+            await self._desk.send(connection, letter, reader.subject, matter, send_until=now + REMINDER_VALIDITY)
         days_left = (self._desk.deadline_day(request) - today).days
         await note(connection, now, "source_officers_reminded", request, days_left=days_left, officers=len(readers))
         return replace(request, reminded_at=now)

@@ -10,13 +10,12 @@ from datetime import datetime
 from consentflow.domain.acts import Act, Actor
 from consentflow.domain.errors import InvalidInput, NotFound, RequestNotReady
 from consentflow.domain.letters import FrozenMail
+from consentflow.domain.source_clock import LONGEST_PAUSE, USUAL_PAUSE
 from consentflow.domain.source_intake import DecisionIn, LetterIn, PauseIn
 from consentflow.domain.source_letters import Source, SourceDecisionLetter, SourceExtensionLetter, SourceLetterKind
 from consentflow.domain.source_requests import (
-    LONGEST_PAUSE,
     NEEDS_REASONS,
     STATE_AFTER,
-    USUAL_PAUSE,
     Extent,
     SourceDecision,
     SourceRequest,

@@ -10,8 +10,9 @@ from consentflow.domain.clock import Clock
 from consentflow.domain.deadlines import SWISS_ANSWER, answer_rule
 from consentflow.domain.errors import NotFound, RequestNotReady
 from consentflow.domain.letters import Compose, Letter, Recipient
+from consentflow.domain.source_clock import SourceRules
 from consentflow.domain.source_letters import Head
-from consentflow.domain.source_requests import SourceRequest, SourceRules
+from consentflow.domain.source_requests import SourceRequest
 from consentflow.operations.posting import Office, dispatch, post
 from consentflow.storage import ledger, outbox, source_requests
 from consentflow.storage.officers import Officer
@@ -66,9 +67,21 @@ class SourceDesk:
             written_at=now,
         )
 
-    async def send(self, connection: Connection, letter: Letter, subject: Subject, about: str) -> UUID:
-        """Freezes a mail, once, and lets it leave; returns its id."""
-        mail_id = await post(connection, self.compose, letter, subject, about)
+    async def send(
+        self,
+        connection: Connection,
+        letter: Letter,
+        subject: Subject,
+        about: str,
+        *,
+        send_until: datetime | None = None,
+    ) -> UUID:
+        """Freezes a mail, once, and lets it leave; returns its id.
+
+        Args:
+            send_until: After this it need not leave any more, UTC.
+        """
+        mail_id = await post(connection, self.compose, letter, subject, about, send_until=send_until)
         await dispatch(connection, mail_id)
         return mail_id
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from consentflow.domain.clock import Clock
 from consentflow.domain.deadlines import RestDays
 from consentflow.domain.evidence import Seal
-from consentflow.domain.source_requests import SourceRequest, SourceState
+from consentflow.domain.paging import Mark, Page
+from consentflow.domain.source_requests import OPEN, SourceRequest, SourceState
 from consentflow.domain.worklist import ANSWERABLE, Bar, Section, TimeLeft, chart, in_sections, time_left
 from consentflow.storage import checkpoints, mail_fault, outbox, source_requests, verifications, worklist
 from consentflow.storage.mail_fault import MailFault
@@ -17,6 +18,9 @@ from consentflow.storage.verifications import Verification
 
 MOST = 200
 """Requests that a day shows of those that wait for officers, and of those that wait for whoever asked."""
+
+PAGE = 50
+"""Requests of a page of a list."""
 
 PATIENCE = timedelta(minutes=5)
 """How long a message may wait for Temporal before an officer is told."""
@@ -65,6 +69,19 @@ class Today:
     health: Health
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of requests.
+
+    Args:
+        left: The time that each has left, by its id.
+    """
+
+    page: Page[SourceRequest]
+    left: Mapping[str, TimeLeft]
+    as_of: datetime
+
+
 class Worklist:
     """Reads what waits; changes nothing. What it tells holds no personal data."""
 
@@ -72,6 +89,28 @@ class Worklist:
         self._database = database
         self._clock = clock
         self._calendar = calendar
+
+    async def open_ones(self, after: Mark | None) -> Listed:
+        """Every request that waits for something, the earliest deadline first."""
+        async with self._database.transaction() as connection:
+            found = await source_requests.find_page(connection, Wanted(OPEN), after, PAGE + 1)
+        shown = found[:PAGE]
+        more = Mark(shown[-1].deadline, shown[-1].request_id) if len(found) > PAGE else None
+        return self._listed(Page(shown, more))
+
+    async def closed_ones(self, after: Mark | None) -> Listed:
+        """Every request that has come to an end, the latest first."""
+        async with self._database.transaction() as connection:
+            found = await source_requests.find_closed(connection, after, PAGE + 1)
+        shown = found[:PAGE]
+        more = shown[-1].closed_at if len(found) > PAGE else None
+        return self._listed(Page(shown, Mark(more, shown[-1].request_id) if more else None))
+
+    def _listed(self, page: Page[SourceRequest]) -> Listed:
+        now = self._clock.now()
+        return Listed(
+            page, {each.request_id: time_left(each.deadline, now, self._calendar) for each in page.entries}, now
+        )
 
     async def today(self) -> Today:
         """What there is to do, the most urgent first."""

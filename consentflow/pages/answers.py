@@ -27,6 +27,11 @@ async def form_of(request: Request) -> FormData:
     return await request.form(max_files=0, max_fields=100)
 
 
+def text_of(sent: object) -> str:
+    """What a form's field holds, as text that can be shown again; nothing for one that is missing."""
+    return sent.encode(errors="replace").decode() if isinstance(sent, str) else ""
+
+
 def readers_language(request: Request, wanted: str | None, *known: Language | None) -> Language:
     """The reader's choice, else the first that is known, else what the browser asks for, else English."""
     if wanted in set(Language):

@@ -1,6 +1,6 @@
 """Who is signed in, as the pages see it: the cookie, the token in every form, and what everybody else is answered.
 
-A page of a door takes `Guest`'s kin as a dependency: ``Annotated[Visit, Depends(visiting(door))]`` for looking,
+A page of a door depends on a `Visit`: ``Annotated[Visit, Depends(visiting(door))]`` where one looks,
 ``Annotated[Visit, Depends(sending(door))]`` for what its forms send.
 """
 
@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from consentflow.domain.sign_in import SESSION_VALIDITY, Door
 from consentflow.operations.sessions import Session, Sessions
-from consentflow.pages.answers import form_of, page, readers_language
+from consentflow.pages.answers import form_of, page, readers_language, text_of
 from consentflow.pages.headers import HEADERS
 
 _LOOKING = {"GET", "HEAD"}
@@ -78,7 +78,7 @@ def sending(door: Door) -> Callable[[Request], Awaitable[Visit]]:
             raise Forged(door)
         visit = await admit(request)
         sent = (await form_of(request)).get("csrf")
-        if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), visit.form_token.encode()):
+        if not hmac.compare_digest(text_of(sent).encode(), visit.form_token.encode()):
             raise Forged(door)
         return visit
 

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from consentflow.domain.errors import InvalidInput
 from consentflow.domain.letters import Language
 from consentflow.domain.sign_in import LINK_VALIDITY, Door
-from consentflow.pages.answers import form_of, page, readers_language
+from consentflow.pages.answers import form_of, page, readers_language, text_of
 from consentflow.pages.session import (
     Forged,
     Visit,
@@ -58,11 +58,11 @@ async def show_form(
 async def ask(request: Request, door: At) -> HTMLResponse:
     """Somebody asks for a link; what is answered says nothing of the address."""
     form = await form_of(request)
-    email, language = form.get("email"), readers_language(request, _text(form.get("language")))
+    email, language = form.get("email"), readers_language(request, text_of(form.get("language")))
     try:
-        await sessions(request).ask(door, _text(email), language)
+        await sessions(request).ask(door, text_of(email), language)
     except InvalidInput:
-        return _form(request, door, language, HTTPStatus.UNPROCESSABLE_ENTITY, email=_text(email), invalid=True)
+        return _form(request, door, language, HTTPStatus.UNPROCESSABLE_ENTITY, email=text_of(email), invalid=True)
     return page(request, "sign_in_asked.html", language, way_on=_form_at(door, language), minutes=_MINUTES)
 
 
@@ -80,7 +80,7 @@ async def sign_in(request: Request, door: At, token: Token) -> Response:
     """The button: the link is used up, and a session begins."""
     if is_foreign(request):  # else another site could sign its visitors in as somebody else
         raise Forged(door)
-    wanted = _text((await form_of(request)).get("language"))
+    wanted = text_of((await form_of(request)).get("language"))
     language = Language(wanted) if wanted in set(Language) else None
     key = await sessions(request).sign_in(door, token, language, session_key(request, door))
     if key is None:
@@ -128,12 +128,7 @@ def _form_at(door: Door, language: Language) -> str:
 
 
 async def _signed_out(request: Request, visit: Visit) -> Response:
-    door, language = visit.session.door, _text((await form_of(request)).get("language"))
+    door, language = visit.session.door, text_of((await form_of(request)).get("language"))
     answer = go_to(f"/{door}/sign-in", because="signed_out", language=language if language in set(Language) else None)
     forget_session(request, answer, door)
     return answer
-
-
-def _text(sent: object) -> str:
-    """What a form's field holds; nothing for one that is missing."""
-    return sent if isinstance(sent, str) else ""

@@ -66,6 +66,18 @@ async def find_open(connection: Connection, subscriber_id: UUID) -> Digest | Non
     return Digest(**row) if row else None
 
 
+async def find_waiting(connection: Connection, partner_id: str) -> list[UUID]:
+    """The partner's subscribers for whom something is being collected."""
+    rows = await connection.fetch(
+        """
+        SELECT subscriber_id FROM subscribers JOIN digests USING (subscriber_id)
+        WHERE partner_id = $1 AND closed_at IS NULL ORDER BY subscriber_id
+        """,
+        partner_id,
+    )
+    return [row["subscriber_id"] for row in rows]
+
+
 async def find_by_mail(connection: Connection, mail_id: UUID) -> Digest | None:
     """The digest that a mail tells."""
     row = await connection.fetchrow(f"{_SELECT} WHERE mail_id = $1", mail_id)
@@ -163,16 +175,17 @@ async def find_untold(
     """
     rows = await connection.fetch(
         """
-        SELECT done.domain, done.action, done.hour, (done.count - coalesce(told.count, 0))::bigint AS count, until
+        SELECT done.domain, done.action, done.hour, done.count - told.count AS count, until
         FROM company_actions AS done
         JOIN ownerships ON ownerships.domain = done.domain AND ownerships.partner_id = done.partner_id
             AND until > $4 AND done.hour >= date_trunc('hour', ownerships.since, 'UTC')
-        LEFT JOIN (
-            SELECT hour, domain, action, sum(count) AS count FROM told
-            WHERE subscriber_id = $1 AND hour >= $3 GROUP BY hour, domain, action
-        ) AS told ON (told.hour, told.domain, told.action) = (done.hour, done.domain, done.action)
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(count), 0)::bigint AS count FROM told
+            WHERE subscriber_id = $1 AND told.hour = done.hour AND told.domain = done.domain
+                AND told.action = done.action
+        ) AS told
         WHERE done.partner_id = $2 AND done.hour >= $3 AND ($5::text[] IS NULL OR done.action = ANY($5))
-            AND done.count > coalesce(told.count, 0)
+            AND done.count > told.count
             AND (NOT $6 OR EXISTS (
                 SELECT FROM specialist_companies AS followed
                 WHERE followed.subscriber_id = $1 AND followed.domain = done.domain

@@ -89,9 +89,3 @@ async def of_subject(connection: Connection, subject: Subject, after: Mark | Non
             UUID(after.key),
         )
     return [_read(row) for row in rows]
-
-
-async def find(connection: Connection, mail_id: UUID) -> MailRecord | None:
-    """One mail, with its bytes."""
-    row = await connection.fetchrow(f"{_WHOLE} WHERE mail_id = $1", mail_id)
-    return _read(row) if row else None

@@ -116,6 +116,21 @@ async def find_page(connection: Connection, wanted: Wanted, after: Mark | None, 
     return [_read(row) for row in rows]
 
 
+async def find_closed(connection: Connection, after: Mark | None, most: int) -> list[SourceRequest]:
+    """Requests that have come to an end, the latest first, beginning after a mark."""
+    rows = await connection.fetch(
+        f"""
+        {_SELECT} WHERE closed_at IS NOT NULL
+            AND (closed_at, request_id) < (coalesce($1::timestamptz, 'infinity'), coalesce($2, ''))
+        ORDER BY closed_at DESC, request_id DESC LIMIT $3
+        """,
+        after.at if after else None,
+        after.key if after else None,
+        most,
+    )
+    return [_read(row) for row in rows]
+
+
 async def count_overdue(connection: Connection, at: datetime) -> int:
     """How many requests were not answered by their deadline."""
     count: int = await connection.fetchval(

@@ -16,6 +16,9 @@ from consentflow.domain.letters import LetterKind
 from consentflow.operations.keys import Role
 from consentflow.runtime import Parts
 from consentflow.storage.mails import StoredMail
+from tests.api.officers import colleague, console
+
+__all__ = ["colleague", "console"]  # fixtures that several files use
 
 Json = dict[str, Any]
 Given = Any

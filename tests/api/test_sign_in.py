@@ -166,6 +166,11 @@ class TestAsking:
         answer = await api.client.post("/partner/sign-in", files={"email": ("a.txt", b"ana@partner.example")})
         assert answer.status_code == 400
 
+    async def test_survives_half_a_character(self, api: "Api") -> None:
+        body = b'--x\r\nContent-Disposition: form-data; name="email"\r\n\r\n+2AA-\r\n--x--\r\n'
+        headers = {"Content-Type": "multipart/form-data; boundary=x; charset=utf-7"}
+        assert (await api.client.post("/partner/sign-in", content=body, headers=headers)).status_code == 422
+
     @pytest.mark.parametrize("path", ["/nowhere/sign-in", "/v1/sign-in", "/nowhere/sign-in/x"])
     async def test_there_are_two_doors(self, api: "Api", path: str) -> None:
         assert (await api.client.get(path)).status_code == 404

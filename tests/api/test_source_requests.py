@@ -501,6 +501,19 @@ class TestTheClock:
         }
         assert len(reminders) == 2
 
+    async def test_after_a_long_silence_of_ours_one_reminder_catches_up(
+        self, requests: Requests, clock: "HandClock"
+    ) -> None:
+        request_id = (await requests.enter())["id"]
+        clock.pass_time(days=29)  # no worker ran: neither the receipt left nor a reminder
+        await requests.works(request_id)
+        assert await requests.mails("officer_reminder") == []  # its readers are locked at the next look
+        assert len(await requests.mails()) == 2
+        await requests.works(request_id)
+        await requests.works(request_id)
+        (reminder,) = await requests.mails("officer_reminder")
+        assert "Days left: 1" in reminder["text"]
+
     async def test_what_is_overdue_shows_in_list_resource_and_metric(
         self, requests: Requests, clock: "HandClock"
     ) -> None:

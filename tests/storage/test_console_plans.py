@@ -23,6 +23,7 @@ REGISTRANT = Subject("s-" + "f" * 32)
 """Has registered every fourth of them."""
 MIDDLE = Mark(datetime(2026, 3, 1, tzinfo=UTC), "r-100000")
 LATER_MAIL = Mark(datetime(2026, 1, 15, tzinfo=UTC), "00000000-0000-4000-8000-000000000000")
+LATER_REQUEST = Mark(datetime(2026, 1, 10, tzinfo=UTC), "sr-12000")
 LATER_FACT = Mark(datetime(2026, 1, 15, tzinfo=UTC), "20000")
 BIG = {"registrations", "mails", "facts", "source_requests"}
 
@@ -132,6 +133,7 @@ QUERIES: dict[str, Callable[[Any], Awaitable[object]]] = {
     "a person's requests": lambda c: search.requests(c, SOMEBODY),
     "suppressions, the first page": lambda c: search.suppressions(c, None, 51),
     "suppressions, a later page": lambda c: search.suppressions(c, LATER_FACT, 51),
+    "requests that came to an end, a later page": lambda c: source_requests.find_closed(c, LATER_REQUEST, 51),
     "requests that wait for officers": lambda c: source_requests.find_page(c, Wanted(ANSWERABLE), None, 200),
     "open requests, counted": worklist.count_open,
 }

@@ -233,6 +233,15 @@ class TestTelling:
         assert await side.digests.begin(digest.digest_id, 0) is None
         assert await side.fetch("SELECT count(*) FROM digests") == 0
 
+    async def test_who_was_paused_by_another_hand_is_told_nothing(self, side: PartnerSide, clock: HandClock) -> None:
+        subscriber = await side.subscribe("p", IMMEDIATE)
+        await side.happens(("firma.example", DEMO, clock.now()))
+        digest = await side.the_open_digest(subscriber)
+        await side.fetch("UPDATE subscribers SET state = 'paused'")
+        clock.pass_time(minutes=15)
+        assert await side.digests.begin(digest.digest_id, 0) is None
+        assert await side.fetch("SELECT count(*) FROM told") == 0
+
     async def test_the_link_in_it_is_short_and_ends_the_subscription(
         self, side: PartnerSide, clock: HandClock, parts: Parts
     ) -> None:
@@ -276,6 +285,20 @@ class TestChanging:
             await side.change(subscriber)
             assert await side.open_digest(subscriber) == digest
             assert await starts(side.parts) == []
+
+    async def test_another_time_zone_moves_what_is_collected_for_all_of_a_partners_people(
+        self, side: PartnerSide, clock: HandClock
+    ) -> None:
+        daily, weekly, soon = [
+            await side.subscribe("p", Choice(delivery=delivery))
+            for delivery in (Delivery.DAILY, Delivery.WEEKLY, Delivery.IMMEDIATE)
+        ]
+        await side.happens(("firma.example", DEMO, clock.now()))
+        immediately = await side.the_open_digest(soon)
+        await side.parts.partners.put(Partner("p", "Partner", time_zone="America/New_York"))
+        assert (await side.the_open_digest(daily)).due_at == datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
+        assert (await side.the_open_digest(weekly)).due_at == datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
+        assert await side.open_digest(soon) == immediately
 
     async def test_what_is_due_already_is_not_put_off(self, side: PartnerSide, clock: HandClock) -> None:
         subscriber = await side.subscribe("p", IMMEDIATE)

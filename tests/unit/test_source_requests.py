@@ -13,18 +13,15 @@ from consentflow.domain.addresses import Subject
 from consentflow.domain.deadlines import RestDays
 from consentflow.domain.errors import RequestNotReady
 from consentflow.domain.letters import Language
+from consentflow.domain.source_clock import LEAST_TIME_TO_CONFIRM, Due, SourceRules, Step
 from consentflow.domain.source_intake import DecisionIn, ReasonIn, SourceRequestIn, read_text
 from consentflow.domain.source_requests import (
-    LEAST_TIME_TO_CONFIRM,
     OPEN,
     Channel,
-    Due,
     Extent,
     SourceDecision,
     SourceRequest,
-    SourceRules,
     SourceState,
-    Step,
     abandoned,
     decided,
 )

@@ -24,9 +24,6 @@ from consentflow.pages.session import SignInFirst, Visit, sending, visiting
 from consentflow.runtime import Parts
 from consentflow.storage.officers import Officer
 
-MOST_OF_A_TEXT = 4000
-"""Characters that are read of any field of a form."""
-
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -71,9 +68,10 @@ class Desk:
         )
 
     async def form(self) -> dict[str, str]:
-        """What a form sent: its texts, by name, trimmed."""
+        """What a form sent: its texts, by name, trimmed, with the line breaks that were typed."""
         sent = await self.request.form()
-        return {name: value.strip()[:MOST_OF_A_TEXT] for name, value in sent.items() if isinstance(value, str)}
+        texts = {name: value for name, value in sent.items() if isinstance(value, str)}
+        return {name: value.replace("\r\n", "\n").strip() for name, value in texts.items()}
 
 
 def _at_desk(admit: Callable[[Request], Awaitable[Visit]]) -> Callable[[Request], Awaitable[Desk]]:
@@ -130,5 +128,5 @@ def mark(after: str | None) -> Mark | None:
 def _in_frame(request: Request, template: str, status: HTTPStatus) -> HTMLResponse:
     desk: Desk | None = getattr(request.state, "desk", None)
     if desk is None:
-        return page(request, "console/unavailable_alone.html", readers_language(request, None), status)
+        return page(request, "unavailable.html", readers_language(request, None), status)
     return desk.show(template, status)

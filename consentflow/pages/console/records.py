@@ -94,6 +94,12 @@ async def officers(desk: Looking) -> Response:
     return desk.show("officers.html", officers=await desk.parts.officers.find_all())
 
 
+@router.api_route("/{path:path}", methods=["GET", "HEAD"])
+async def lost(desk: Looking) -> Response:  # comes last: it takes whatever no other page does
+    """A page that does not exist."""
+    return desk.show("missing.html", HTTPStatus.NOT_FOUND)
+
+
 async def _suppressions(
     desk: Desk, after: str | None, looked_up: LookedUp | None = None, *, invalid: bool = False
 ) -> Response:

@@ -10,34 +10,27 @@ from pydantic import ValidationError
 from consentflow.domain.acts import Actor
 from consentflow.domain.addresses import Subject
 from consentflow.domain.errors import InvalidInput, NotFound
-from consentflow.domain.paging import Mark
 from consentflow.domain.source_intake import SourceRequestIn
-from consentflow.domain.source_requests import OPEN, Channel, SourceState
+from consentflow.domain.source_requests import Channel
 from consentflow.domain.worklist import time_left
 from consentflow.mail.reading import ReadMail, read_frozen
 from consentflow.operations.source_requests import SourceStanding
 from consentflow.pages.console.desk import Desk, Looking, Sending, console_router, mark
 from consentflow.pages.session import go_to
-from consentflow.storage.source_requests import Wanted
 
 router = console_router()
 
 RequestId = Annotated[str, Path(max_length=64)]
 After = Annotated[str | None, Query(max_length=200)]
 
-PAGE = 50
-"""Requests of a page."""
-
 
 @router.api_route("/requests", methods=["GET", "HEAD"])
 async def listed(desk: Looking, show: Annotated[str, Query(max_length=10)] = "open", after: After = None) -> Response:
-    """Requests, the earliest deadline first: open ones, or those that have come to an end."""
-    states = frozenset(SourceState) - OPEN if show == "closed" else OPEN
-    begins: Mark | None = mark(after)
-    found = await desk.parts.source_requests.find_page(Wanted(states), begins, PAGE)
-    now = desk.parts.clock.now()
-    left = {each.request_id: time_left(each.deadline, now, desk.parts.rest_days) for each in found.entries}
-    return desk.show("requests.html", page=found, left=left, now=now, show="closed" if show == "closed" else "open")
+    """Open requests, the earliest deadline first; or those that have come to an end, the latest first."""
+    closed = show == "closed"
+    worklist = desk.parts.worklist
+    found = await (worklist.closed_ones(mark(after)) if closed else worklist.open_ones(mark(after)))
+    return desk.show("requests.html", listed=found, show="closed" if closed else "open")
 
 
 @router.api_route("/requests/new", methods=["GET", "HEAD"])
