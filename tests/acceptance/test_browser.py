@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -31,12 +32,12 @@ class Browser:
 
     @property
     def heading(self) -> str:
-        return self._driver.find_element(By.TAG_NAME, "h1").text
+        return self._read("h1")
 
     @property
     def text(self) -> str:
         """What the page says, as far as it is to be seen."""
-        return self._driver.find_element(By.TAG_NAME, "main").text
+        return self._read("main")
 
     @property
     def language(self) -> str:
@@ -84,6 +85,17 @@ class Browser:
     def cookies(self) -> list[Json]:
         found: list[Json] = self._driver.get_cookies()
         return found
+
+    def _read(self, tag: str) -> str:
+        """The text of an element; between two pages there is none for a moment."""
+
+        def texts() -> list[str]:
+            try:
+                return [self._driver.find_element(By.TAG_NAME, tag).text]
+            except (NoSuchElementException, StaleElementReferenceException):
+                return []
+
+        return until(f"there is a {tag}", texts)[0]
 
     def run_script(self, script: str) -> None:
         """As a page's own script would run: by being part of it."""
