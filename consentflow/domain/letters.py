@@ -54,7 +54,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class LeadLinks:
-    """Links, absolute. ``confirm`` is there for the double opt-in only; ``source_request`` is the same for everybody."""
+    """Links, absolute. ``confirm`` is for the double opt-in only; ``source_request`` is the same for everybody."""
 
     unsubscribe: str
     preferences: str

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 from consentflow.domain.notifications import Delivery
 
 IMMEDIATE_WINDOW = timedelta(minutes=15)
-"""How long an immediate notification waits for more of the same, unless the settings say otherwise."""
+"""How long an immediate notification waits at most for more of the same, unless the settings say otherwise."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FAR_ENOUGH = 10
 """Days ahead in which every weekday comes up, even where a time zone has left one out."""
@@ -32,10 +34,13 @@ def window_end(
         hour: On the wall clock, 0 to 23; for a daily and a weekly delivery.
         weekday: 0 is Monday; for a weekly delivery.
         time_zone: IANA name of the zone whose wall clock counts.
-        immediate: How long the window of an immediate delivery is.
+        immediate: How long the window of an immediate delivery is at most. It ends on the last full third of it, at
+            five past or ten past and so on for fifteen minutes: else the mail's own date would tell the second of
+            what it is about.
     """
     if delivery is Delivery.IMMEDIATE:
-        return now.astimezone(UTC) + immediate
+        latest = now.astimezone(UTC) + immediate
+        return latest - (latest - _EPOCH) % (immediate / 3)
     zone = ZoneInfo(time_zone)
     days = (day for day in _days_around(now) if delivery is Delivery.DAILY or day.weekday() == weekday)
     return next(end for day in days if (end := _first_at_or_after(datetime.combine(day, time(hour)), zone)) > now)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from consentflow.domain.clock import Clock
 from consentflow.domain.letters import Compose, Recipient
-from consentflow.domain.notifications import OLDEST_TOLD, URGENT, CompanyReport, Happened
+from consentflow.domain.notifications import OLDEST_TOLD, URGENT, CompanyReport, Delivery, Happened
 from consentflow.domain.partner_letters import DigestLetter
 from consentflow.domain.partners import Subscriber, SubscriberState
 from consentflow.domain.windows import IMMEDIATE_WINDOW
@@ -17,6 +17,9 @@ from consentflow.storage import digests, partners, subscribers
 from consentflow.storage.digests import Digest
 from consentflow.storage.mails import StoredMail
 from consentflow.storage.pool import Connection, Database, lock_partners, lock_subject
+
+_BETWEEN = {Delivery.DAILY: timedelta(days=1), Delivery.WEEKLY: timedelta(weeks=1)}
+"""From one mail to the next."""
 
 
 class Digests:
@@ -98,7 +101,7 @@ class Digests:
             partner=partner.name,
             delivery=subscriber.choice.delivery,
             companies=tuple(_most_urgent_first(reports)),
-            begins_at=min(happened.hour for report in reports for happened in report.happened),
+            begins_at=_begins_at(subscriber, reports, now),
             time_zone=partner.time_zone,
             page=f"{self._office.public_url}/partner",
             unsubscribe=await leave_link(connection, self._office, subscriber, language, now),
@@ -112,6 +115,13 @@ class Digests:
             f"digest/{digest.digest_id}",
             send_until=now + OLDEST_TOLD,
         )
+
+
+def _begins_at(subscriber: Subscriber, reports: list[CompanyReport], now: datetime) -> datetime:
+    """Since when it was collected: for the time between two mails, and longer where something was told late."""
+    earliest = min(happened.hour for report in reports for happened in report.happened)
+    between = _BETWEEN.get(subscriber.choice.delivery)
+    return min(earliest, max(subscriber.since or earliest, now - between)) if between else earliest
 
 
 async def _reader(connection: Connection, digest: Digest | None, *, lock: bool = False) -> Subscriber | None:

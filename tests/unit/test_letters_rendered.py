@@ -320,7 +320,9 @@ def test_both_parts_carry_the_same_links(kind: LetterKind, language: Language) -
     links = set(Page(rendered.html).links)
     web = {link for link in links if not link.startswith("mailto:")}
     own = original.links
-    expected = {own.unsubscribe, own.preferences, own.confirm, own.source_request, CONTROLLER.privacy_policy_url} - {None}
+    expected = {own.unsubscribe, own.preferences, own.confirm, own.source_request, CONTROLLER.privacy_policy_url} - {
+        None
+    }
     assert web == expected == set(URL.findall(rendered.text))
     addresses = {link.removeprefix("mailto:") for link in links - web}
     assert addresses == {CONTROLLER.email, CONTROLLER.dpo_email}

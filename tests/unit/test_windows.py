@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from consentflow.domain.notifications import Delivery
-from consentflow.domain.windows import IMMEDIATE_WINDOW, window_end
+from consentflow.domain.windows import window_end
 
 GLANCE = timedelta(hours=1)
 """How often the test's watchman looks at the clock; when the hour has come since, he goes through every minute."""
@@ -111,13 +111,19 @@ def test_at_any_moment_of_a_window_its_end_is_the_same(
     assert window_end(delivery, hour, weekday, zone, now + (end - now) // 1000 * later) == end
 
 
-@given(zone=ZONES, now=QUARTERS, hour=HOURS, weekday=WEEKDAYS, minutes=st.integers(1, 1440))
-def test_an_immediate_window_is_as_long_as_it_is_set(
-    zone: str, now: datetime, hour: int, weekday: int, minutes: int
+@given(zone=ZONES, seconds=st.integers(0, 86_400), hour=HOURS, weekday=WEEKDAYS, minutes=st.integers(1, 1440))
+def test_an_immediate_window_lasts_as_long_as_it_is_set_or_a_third_less(
+    zone: str, seconds: int, hour: int, weekday: int, minutes: int
 ) -> None:
-    length = timedelta(minutes=minutes)
-    assert window_end(Delivery.IMMEDIATE, hour, weekday, zone, now) == now + IMMEDIATE_WINDOW
-    assert window_end(Delivery.IMMEDIATE, hour, weekday, zone, now, immediate=length) == now + length
+    now, length = datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=seconds), timedelta(minutes=minutes)
+    end = window_end(Delivery.IMMEDIATE, hour, weekday, zone, now, immediate=length)
+    assert length * 2 / 3 < end - now <= length
+
+
+@given(second=st.integers(0, 299))
+def test_when_an_immediate_notification_comes_does_not_tell_the_moment_of_what_it_is_about(second: int) -> None:
+    now = datetime(2026, 11, 22, 10, 5, tzinfo=UTC) + timedelta(seconds=second)
+    assert window_end(Delivery.IMMEDIATE, 0, 0, "UTC", now) == datetime(2026, 11, 22, 10, 20, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ async def test_nothing_is_done_before_its_time_by_our_clock(skipping: SkippingSe
         assert await requests.state(request_id) is SourceState.ABANDONED
 
 
-async def test_telling_the_engine_anew_of_every_open_request_changes_nothing_it_knows(skipping: SkippingService) -> None:
+async def test_telling_the_engine_anew_of_open_requests_changes_nothing_it_knows(skipping: SkippingService) -> None:
     async with officer(skipping) as requests:
         request_id = await requests.open()
         await skipping.settles()
