@@ -5,38 +5,21 @@ delivered twice (the relay dies in between) and never lost; every call here is r
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from consentflow.calls import Call, call_of
 from consentflow.domain.clock import Clock
 from consentflow.domain.errors import StorageUnavailable
-from consentflow.domain.registrations import Course, Step
 from consentflow.storage import outbox
-from consentflow.storage.outbox import Payload, Row
+from consentflow.storage.outbox import Row
 from consentflow.storage.pool import Database, Listener
-from consentflow.workflows.digest import DigestOrder, DigestWorkflow
-from consentflow.workflows.mail import MailOrder, MailWorkflow
-from consentflow.workflows.registration import RegistrationOrder, RegistrationWorkflow
-from consentflow.workflows.sign_in import SignInOrder, SignInWorkflow
-from consentflow.workflows.source_request import SourceRequestOrder, SourceRequestWorkflow
-
-REGIME = SearchAttributeKey.for_keyword("Regime")
-KIND = SearchAttributeKey.for_keyword("RegistrationKind")
-DUE_AT = SearchAttributeKey.for_datetime("DueAt")
-SEARCH_ATTRIBUTES = (REGIME, KIND, DUE_AT)
 
 LONGEST_PAUSE = timedelta(seconds=30)
 """The longest a message waits between two tries, and the longest the relay sleeps without having been woken."""
@@ -61,15 +44,6 @@ class Relay:
         self._task_queue = task_queue
         self._searchable = searchable
         self._most = most
-        self._topics: Mapping[str, Callable[[Payload], Awaitable[None]]] = {
-            "registration.start": self._start_registration,
-            "registration.steer": self._steer_registration,
-            "mail.send": self._send_mail,
-            "digest.start": self._start_digest,
-            "sign_in.asked": self._answer_sign_in,
-            "source_request.start": self._start_source_request,
-            "source_request.nudge": self._nudge_source_request,
-        }
 
     async def run(self) -> None:
         """Delivers as messages come; waits out whatever is down."""
@@ -109,7 +83,7 @@ class Relay:
 
     async def _deliver(self, row: Row) -> bool:
         try:
-            await self._topics[row.topic](row.payload)
+            await self._make(call_of(row.topic, row.payload))
         except RPCError as error:
             _log.warning("temporal did not take a message", topic=row.topic, status=error.status.name)
             return False
@@ -118,128 +92,34 @@ class Relay:
             return False
         return True
 
-    async def _start_registration(self, payload: Payload) -> None:
-        order = _order(payload)
-        now = self._clock.now()
-        wait = order.course.at - now if order.course.at and order.course.at > now else None
-        with suppress(WorkflowAlreadyStartedError):  # delivered before, or a later course has begun the run already
+    async def _make(self, call: Call) -> None:
+        begins_at, now = call.begins_at, self._clock.now()
+        searchable = TypedSearchAttributes(call.searchable if self._searchable else ())
+        if call.signal is not None:
             await self._client.start_workflow(
-                RegistrationWorkflow.run,
-                order,
-                id=_workflow_id(order),
+                call.run,
+                args=[call.order],
+                id=call.workflow_id,
                 task_queue=self._task_queue,
-                start_delay=wait,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                search_attributes=self._search_attributes(payload, order.course),
-                static_summary=_summary(payload, order.course),
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal=call.signal,
+                start_signal_args=call.told,
+                search_attributes=searchable,
+                static_summary=call.summary,
             )
-
-    async def _steer_registration(self, payload: Payload) -> None:
-        order = _order(payload)
-        await self._client.start_workflow(
-            RegistrationWorkflow.run,
-            order,
-            id=_workflow_id(order),
-            task_queue=self._task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal="steer",
-            start_signal_args=[order.course],
-            search_attributes=self._search_attributes(payload, order.course),
-            static_summary=_summary(payload, order.course),
-        )
-
-    async def _send_mail(self, payload: Payload) -> None:
-        mail_id = str(payload["mail_id"])
-        with suppress(WorkflowAlreadyStartedError):
+            return
+        with suppress(WorkflowAlreadyStartedError):  # delivered before, or a signal has begun the run already
             await self._client.start_workflow(
-                MailWorkflow.run,
-                MailOrder(mail_id),
-                id=f"mail/{mail_id}",
+                call.run,
+                args=[call.order],
+                id=call.workflow_id,
                 task_queue=self._task_queue,
+                start_delay=begins_at - now if begins_at and begins_at > now else None,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=searchable,
+                static_summary=call.summary,
             )
-
-    async def _answer_sign_in(self, payload: Payload) -> None:
-        sign_in_id = str(payload["sign_in_id"])
-        with suppress(WorkflowAlreadyStartedError):
-            await self._client.start_workflow(
-                SignInWorkflow.run,
-                SignInOrder(sign_in_id),
-                id=f"sign-in/{sign_in_id}",
-                task_queue=self._task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            )
-
-    async def _start_digest(self, payload: Payload) -> None:
-        order = DigestOrder(str(payload["digest_id"]), int(payload["revision"] or 0))
-        due_at = datetime.fromisoformat(str(payload["due_at"]))
-        wait = due_at - self._clock.now()
-        with suppress(WorkflowAlreadyStartedError):
-            await self._client.start_workflow(
-                DigestWorkflow.run,
-                order,
-                id=f"digest/{order.digest_id}" + (f"/{order.revision}" if order.revision else ""),
-                task_queue=self._task_queue,
-                start_delay=wait if wait > timedelta() else None,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"digest: due at {due_at:%Y-%m-%d %H:%M} UTC",
-            )
-
-    async def _start_source_request(self, payload: Payload) -> None:
-        request_id = str(payload["request_id"])
-        with suppress(WorkflowAlreadyStartedError):
-            await self._client.start_workflow(
-                SourceRequestWorkflow.run,
-                SourceRequestOrder(request_id),
-                id=f"source-request/{request_id}",
-                task_queue=self._task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary="a data-source request",
-            )
-
-    async def _nudge_source_request(self, payload: Payload) -> None:
-        request_id = str(payload["request_id"])
-        await self._client.start_workflow(
-            SourceRequestWorkflow.run,
-            SourceRequestOrder(request_id),
-            id=f"source-request/{request_id}",
-            task_queue=self._task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal="nudge",
-            static_summary="a data-source request",
-        )
-
-    def _search_attributes(self, payload: Payload, course: Course) -> TypedSearchAttributes:
-        if not self._searchable:
-            return TypedSearchAttributes.empty
-        pairs: list[SearchAttributePair[str] | SearchAttributePair[datetime]] = [
-            SearchAttributePair(REGIME, str(payload["regime"])),
-            SearchAttributePair(KIND, str(payload["kind"])),
-        ]
-        if course.at:
-            pairs.append(SearchAttributePair(DUE_AT, course.at))
-        return TypedSearchAttributes(pairs)
-
-
-def _order(payload: Payload) -> RegistrationOrder:
-    at = payload["at"]
-    course = Course(
-        revision=int(payload["revision"] or 0),
-        step=Step(str(payload["step"])),
-        at=datetime.fromisoformat(at) if isinstance(at, str) else None,
-    )
-    return RegistrationOrder(str(payload["registration_id"]), course)
-
-
-def _workflow_id(order: RegistrationOrder) -> str:
-    return f"registration/{order.registration_id}"
-
-
-def _summary(payload: Payload, course: Course) -> str:
-    when = f" at {course.at:%Y-%m-%d %H:%M} UTC" if course.at else ""
-    return f"{payload['regime']}: {course.step.value}{when}"
 
 
 def _pause(attempts: int) -> timedelta:

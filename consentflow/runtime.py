@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from consentflow.calls import SEARCH_ATTRIBUTES
 from consentflow.domain.clock import Clock
 from consentflow.domain.deadlines import RestDays
 from consentflow.domain.errors import StorageUnavailable
@@ -62,7 +63,6 @@ from consentflow.operations.subscribers import Subscribers
 from consentflow.operations.suppressions import Suppressions
 from consentflow.operations.telling import Digests
 from consentflow.operations.worklist import Worklist
-from consentflow.relay import SEARCH_ATTRIBUTES
 from consentflow.settings import Settings, TemporalSettings
 from consentflow.storage.pool import Database
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from consentflow.relay import SEARCH_ATTRIBUTES
+from consentflow.calls import SEARCH_ATTRIBUTES
 from consentflow.runtime import connect_temporal
 from consentflow.settings import TemporalSettings
 

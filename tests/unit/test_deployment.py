@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from consentflow.relay import SEARCH_ATTRIBUTES
+from consentflow.calls import SEARCH_ATTRIBUTES
 from consentflow.settings import Settings
 from consentflow.worker import DRAIN
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from temporalio.client import Client, RetryConfig, WorkflowExecutionStatus
 
+from consentflow.calls import DUE_AT, KIND, REGIME
 from consentflow.dev.temporal import free_port, time_skipping_server
 from consentflow.domain.registrations import Course, State, Step
-from consentflow.relay import DUE_AT, KIND, REGIME
 from consentflow.workflows.registration import RegistrationWorkflow
 from tests.workflow.service import (
     SIGNALED,
