@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from email.message import EmailMessage
 from html import unescape
 from itertools import count
@@ -197,6 +198,44 @@ class Visitor:
         assert found
         language = str(form.pop("language", "de"))
         return self.client.post(f"/partner{path}", params={"language": language}, data={"csrf": found[1], **form})
+
+
+def test_nothing_a_partner_gets_says_who_it_was_or_to_the_second_when(skipping: Stack) -> None:
+    address, lead = partner_with_a_lead(
+        skipping, contact={"email": "zqmark@zq-firma.example", "given_name": "Zqgiven", "family_name": "Zqfamily"}
+    )
+    partner, domain = lead["partner_id"], lead["company"]["domain"]
+    ana = Visitor(skipping, address)
+    ana.send("/notifications", extent="all", delivery="immediate", hour="8", weekday="0", mails="")
+    known = known_mails(skipping, address)
+    happened = datetime.fromisoformat(skipping.call("POST", "/dev/clock", json={"advance": "PT7S"}).json()["now"])
+    for action in ("trial_requested", "pricing_viewed", "content_downloaded"):
+        does(
+            skipping,
+            action,
+            domain,
+            email=lead["contact"]["email"],
+            occurred_at=happened.isoformat(),
+            name="Zqgiven Zqfamily",
+            visitor_id="zq-visitor",
+            page="https://vendor.example/pricing?utm_campaign=zq-campaign",
+            ip="203.0.113.77",
+        )
+    skipping.advance("PT16M")
+    mail = newest_mail(skipping, address, known)
+    parts = [str(part.get_content()) for part in mail.walk() if part.get_content_maintype() == "text"]
+    api = [
+        skipping.call("GET", f"/v1/partners/{partner}{path}").text
+        for path in ("", "/subscribers", f"/subscribers/{address}", "/companies", "/credits", "/credits.csv")
+    ]
+    pages = [ana.page(path).text for path in ("", "/notifications", "/credits", "/leave")]
+    assert all(domain in text for text in (*parts, api[3], pages[0]))
+    for text in (*map(str, mail.values()), *parts, *api, *pages):
+        assert not re.search(r"zq-?(mark|firma|given|family|visitor|campaign)|utm_|203\.0\.113", text, re.IGNORECASE)
+        assert f"{happened:%H:%M:%S}" not in text
+    for text in (*parts, *pages):
+        assert not re.search(r"\b\d\d:\d\d:\d\d\b", text)
+    ana.client.close()
 
 
 @pytest.fixture(scope="module")
