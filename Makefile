@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: run demo test check format lock clean
+.PHONY: run demo test bench check format lock clean
 
 run: $(READY) ## the whole service on embedded parts, with sample leads
 	$(BIN)/consentflow dev --sample $(ARGS)
@@ -16,11 +16,15 @@ demo: $(READY) ## the 30-day story in under a minute
 test: $(READY) ## every test
 	$(BIN)/pytest $(ARGS)
 
-check: $(READY) ## format, lint, types, import contracts
+check: $(READY) ## format, lint, types, import contracts, and whether the installed libraries fit each other
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pip check
+
+bench: $(READY) ## how fast, against floors measured in the same run
+	$(BIN)/python -m benchmarks $(ARGS)
 
 format: $(READY) ## rewrite the code in the house style
 	$(BIN)/ruff format .

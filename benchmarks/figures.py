@@ -1,0 +1,64 @@
+"""A figure: what we do against the least that the same job can cost, in the same run."""
+
+import statistics
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+Measure = Callable[[], Awaitable[float]]
+"""One round; returns how many a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table.
+
+    Args:
+        name: What is measured.
+        unit: Of ``ours`` and ``floor``, such as ``registrations/s``.
+        ours: Median of the rounds.
+        floor: Median of the rounds.
+        ratio: Median of the rounds' ratios: noise that lasts longer than a round strikes both.
+        target: The ratio to reach: at least, or at most where ``at_most``.
+        rounds: Each round's pair (ours, floor).
+        floor_is: What the floor does, in a few words.
+    """
+
+    name: str
+    unit: str
+    ours: float
+    floor: float
+    ratio: float
+    target: float
+    floor_is: str
+    at_most: bool = False
+    rounds: Sequence[tuple[float, float]] = field(default_factory=tuple)
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is reached."""
+        return self.ratio <= self.target if self.at_most else self.ratio >= self.target
+
+
+async def against_floor(
+    name: str, unit: str, target: float, floor_is: str, ours: Measure, floor: Measure, *, rounds: int
+) -> Figure:
+    """Measures both in turn, after one round of each that does not count; who goes first changes every round."""
+    pairs: list[tuple[float, float]] = []
+    await floor()
+    await ours()
+    for number in range(rounds):
+        if number % 2:
+            mine, least = await ours(), await floor()
+        else:
+            least, mine = await floor(), await ours()
+        pairs.append((mine, least))
+    return Figure(
+        name=name,
+        unit=unit,
+        ours=statistics.median(mine for mine, _ in pairs),
+        floor=statistics.median(least for _, least in pairs),
+        ratio=statistics.median(mine / least for mine, least in pairs),
+        target=target,
+        floor_is=floor_is,
+        rounds=tuple(pairs),
+    )
