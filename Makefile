@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: run demo test bench check format lock clean
+.PHONY: run demo test faults bench check format lock clean
 
 run: $(READY) ## the whole service on embedded parts, with sample leads
 	$(BIN)/consentflow dev --sample $(ARGS)
@@ -15,6 +15,11 @@ demo: $(READY) ## the 30-day story in under a minute
 
 test: $(READY) ## every test
 	$(BIN)/pytest $(ARGS)
+
+faults: export FULL ?= 1
+faults: export FAULTS_ROUNDS ?= 10
+faults: $(READY) ## ten large rounds of random kills; FAULTS_SEED=… repeats one
+	$(BIN)/pytest -s tests/faults/test_rounds.py $(ARGS)
 
 check: $(READY) ## format, lint, types, import contracts, and whether the installed libraries fit each other
 	$(BIN)/ruff format --check .

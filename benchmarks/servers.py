@@ -19,8 +19,9 @@ from consentflow.dev.postgres import postgres
 from consentflow.dev.temporal import HOST, connect, dev_server, free_port
 from consentflow.domain.clock import SystemClock
 from consentflow.mail.samples import CONTROLLER
+from consentflow.neighbours import migrate
 from consentflow.operations.keys import Role
-from consentflow.runtime import Parts, migrate
+from consentflow.runtime import Parts
 from consentflow.settings import FixedSettings
 
 STARTUP_SECONDS = 60

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair
+from temporalio.service import RPCError, RPCStatusCode
 
 from consentflow.domain.registrations import Course, Step
 from consentflow.operations import announcing, digests, posting, sessions, source_desk
@@ -24,6 +25,17 @@ REGIME = SearchAttributeKey.for_keyword("Regime")
 KIND = SearchAttributeKey.for_keyword("RegistrationKind")
 DUE_AT = SearchAttributeKey.for_datetime("DueAt")
 SEARCH_ATTRIBUTES = (REGIME, KIND, DUE_AT)
+
+_REFUSED = frozenset(
+    {
+        RPCStatusCode.UNIMPLEMENTED,
+        RPCStatusCode.PERMISSION_DENIED,
+        RPCStatusCode.UNAUTHENTICATED,
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.NOT_FOUND,
+    }
+)
 
 Searchable: TypeAlias = SearchAttributePair[str] | SearchAttributePair[datetime]
 
@@ -51,6 +63,11 @@ class Call:
     told: tuple[object, ...] = ()
     summary: str | None = None
     searchable: tuple[Searchable, ...] = ()
+
+
+def refused(error: RPCError) -> bool:
+    """Whether Temporal will not do it, ask as often as you like; else it is away, or busy."""
+    return error.status in _REFUSED
 
 
 def call_of(topic: str, payload: Payload) -> Call:

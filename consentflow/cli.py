@@ -97,7 +97,7 @@ def worker() -> None:
 @app.command()
 def migrate() -> None:
     """Brings the database to the current schema; safe to run twice, and at once from two places."""
-    from consentflow.runtime import migrate as bring_up  # noqa: PLC0415 - keeps the name of the command free
+    from consentflow.neighbours import migrate as bring_up  # noqa: PLC0415 - keeps the name of the command free
 
     asyncio.run(bring_up(_parts().database))
     _out.print("The database is at the current schema.")

@@ -54,6 +54,7 @@ PAGES = (
     Shown("identity", "identity.html"),
     Shown("identity-confirmed", "identity_confirmed.html"),
     Shown("link-unusable", "link_unusable.html"),
+    Shown("too-often", "too_often.html"),
     Shown("sign-in", "sign_in.html"),
     Shown("sign-in-asked", "sign_in_asked.html"),
     Shown("sign-in-button", "sign_in_button.html"),

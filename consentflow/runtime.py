@@ -1,25 +1,15 @@
 """The one place where things are built: settings in, working parts out."""
 
-import asyncio
 import hmac
-import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import structlog
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import Client
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
-from consentflow.calls import SEARCH_ATTRIBUTES
 from consentflow.domain.clock import Clock
 from consentflow.domain.deadlines import RestDays
-from consentflow.domain.errors import StorageUnavailable
 from consentflow.domain.letters import Compose, FrozenMail, Letter
 from consentflow.domain.partner_letters import PartnerLetterKind
 from consentflow.domain.policy import Policy, read_policy
@@ -33,6 +23,7 @@ from consentflow.mail.smtp import SmtpPool, SmtpServer, TlsMode
 from consentflow.operations.access import AccessExports
 from consentflow.operations.agenda import Agenda
 from consentflow.operations.audit import Acts
+from consentflow.operations.backlog import Backlog
 from consentflow.operations.bounces import Bounces
 from consentflow.operations.consent import Consent
 from consentflow.operations.credits import Credits
@@ -63,7 +54,8 @@ from consentflow.operations.subscribers import Subscribers
 from consentflow.operations.suppressions import Suppressions
 from consentflow.operations.telling import Digests
 from consentflow.operations.worklist import Worklist
-from consentflow.settings import Settings, TemporalSettings
+from consentflow.rates import Rate
+from consentflow.settings import Settings
 from consentflow.storage.pool import Database
 
 _log = structlog.get_logger("consentflow")
@@ -150,6 +142,16 @@ class Parts:
         return Keys(self.database, self.clock)
 
     @cached_property
+    def key_rate(self) -> Rate:
+        """How often each API key may call."""
+        return Rate(self.settings.limits.per_key)
+
+    @cached_property
+    def form_rate(self) -> Rate:
+        """How often each client may send the forms that need no sign-in."""
+        return Rate(self.settings.limits.forms)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """Operations on the ledger as evidence."""
         return Ledger(self.database, self.clock, self._secret, self.settings.controller.as_controller())
@@ -216,6 +218,11 @@ class Parts:
     def agenda(self) -> Agenda:
         """What is still to come."""
         return Agenda(self.database, self.clock)
+
+    @cached_property
+    def backlog(self) -> Backlog:
+        """The metrics of what is open, due and overdue."""
+        return Backlog(self.database, self.clock, self.rest_days)
 
     @cached_property
     def office(self) -> Office:
@@ -339,68 +346,3 @@ class Parts:
     @property
     def _secret(self) -> str:
         return self.settings.secret_key.get_secret_value()
-
-
-async def connect_temporal(settings: TemporalSettings) -> Client:
-    """Connects to Temporal, and waits for it as long as it takes."""
-    tls: bool | TLSConfig = settings.tls or settings.api_key is not None
-    if settings.tls_client_cert or settings.tls_server_ca:
-        tls = TLSConfig(
-            server_root_ca_cert=settings.tls_server_ca.read_bytes() if settings.tls_server_ca else None,
-            client_cert=settings.tls_client_cert.read_bytes() if settings.tls_client_cert else None,
-            client_private_key=settings.tls_client_key.read_bytes() if settings.tls_client_key else None,
-        )
-
-    async def connect() -> Client:
-        return await Client.connect(
-            settings.address,
-            namespace=settings.namespace,
-            api_key=settings.api_key.get_secret_value() if settings.api_key else None,
-            tls=tls,
-            runtime=_temporal_runtime(),
-        )
-
-    return await _patiently("temporal", connect)
-
-
-async def prepare_search_attributes(client: Client) -> bool:
-    """Makes our search attributes known to Temporal; False when it does not let us, which costs only filters."""
-    types = {
-        "keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-        "datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
-    }
-    wanted = {
-        key.name: types["datetime" if key.value_type.__name__ == "datetime" else "keyword"] for key in SEARCH_ATTRIBUTES
-    }
-    try:
-        await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=wanted)
-        )
-    except RPCError as error:
-        if error.status is RPCStatusCode.ALREADY_EXISTS:
-            return True
-        _log.warning("workflows cannot be filtered in Temporal", status=error.status.name)
-        return False
-    return True
-
-
-async def migrate(database: Database) -> None:
-    """Brings the database to the current schema, waiting for Postgres as long as it takes."""
-    await _patiently("postgres", database.migrate)
-
-
-@cache
-def _temporal_runtime() -> Runtime:
-    """The SDK's engine; its log goes where ours goes."""
-    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
-    logs = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding=forwarding)
-    return Runtime(telemetry=TelemetryConfig(logging=logs))
-
-
-async def _patiently(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    while True:
-        try:
-            return await attempt()
-        except (StorageUnavailable, RPCError, RuntimeError, OSError) as error:  # the SDK raises RuntimeError at connect
-            _log.warning("waiting for what is not there yet", what=what, error=type(error).__name__)
-            await asyncio.sleep(1)

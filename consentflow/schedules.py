@@ -20,6 +20,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
+from consentflow.calls import refused
+
 CHECKPOINT = "ledger-checkpoint"
 VERIFICATION = "ledger-verification"
 RETENTION = "retention"
@@ -67,11 +69,16 @@ async def keep_schedules(client: Client, task_queue: str) -> None:
     """Makes what schedules are missing. One that is there stays as operators left it, but starts work on our queue.
 
     A server that knows no schedules, or does not let us, costs what they would have done; the log says so.
+
+    Raises:
+        RPCError: Temporal is away, or busy; ask again.
     """
     try:
         for daily in _DAILY:
             await _keep(client, daily.name, daily.schedule(task_queue), task_queue)
     except RPCError as error:
+        if not refused(error):
+            raise
         _log.warning("nothing is done daily: Temporal keeps no schedule", status=error.status.name)
 
 

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from consentflow.domain.deadlines import RestDays, holiday_subdivisions, is_time_zone
 from consentflow.domain.errors import ConsentflowError
 from consentflow.domain.letters import Controller
+from consentflow.rates import read_rates
 
 
 class InvalidSettings(ConsentflowError):
@@ -46,6 +47,8 @@ class TemporalSettings(_Group):
     tls_server_ca: Path | None = None
     build_id: str | None = None
     """Names the deployed code for Temporal's worker versioning; without it workers are not versioned."""
+    metrics_address: str | None = Field(default=None, pattern=r"^.+:\d{1,5}$")
+    """Where a worker serves the metrics of Temporal's SDK; without it nowhere."""
 
 
 class SmtpSettings(_Group):
@@ -144,6 +147,24 @@ class HolidaySettings(_Group):
         return RestDays(self.country, self.subdivision, ZoneInfo(self.time_zone))
 
 
+class LimitSettings(_Group):
+    """How often somebody may, such as ``10/minute;50/hour``; empty for no limit. Each process counts for itself."""
+
+    per_key: str = "100000/minute"
+    """One API key, in requests, whatever each holds."""
+    forms: str = "10/minute;50/hour"
+    """One client address that sends the public form or asks for a link to sign in."""
+
+    @field_validator("per_key", "forms")
+    @classmethod
+    def _readable(cls, rates: str) -> str:
+        try:
+            read_rates(rates)
+        except ValueError:
+            raise ValueError("not a limit; one such as 10/minute;50/hour is wanted") from None
+        return rates
+
+
 class SourceRequestSettings(_Group):
     """How data-source requests are answered."""
 
@@ -169,9 +190,15 @@ class Settings(BaseSettings):
     holidays: HolidaySettings = HolidaySettings()
     notifications: NotificationSettings = NotificationSettings()
     source_requests: SourceRequestSettings = SourceRequestSettings()
+    limits: LimitSettings = LimitSettings()
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Addresses and networks, with commas between, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     policy_file: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where a worker serves its metrics; without it nowhere. The API has them beside everything else."""
     log_format: Literal["json", "console"] = "json"
 
     @model_validator(mode="after")

@@ -1,11 +1,12 @@
 """The worker: carries out workflows and activities, and runs the relay. Start as many as the load needs."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 
 import structlog
+from prometheus_client import start_http_server
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
@@ -19,10 +20,11 @@ from consentflow.activities.sign_in import SignInActivities
 from consentflow.activities.source_requests import SourceRequestActivities
 from consentflow.domain.clock import SystemClock
 from consentflow.logs import set_up_logging
+from consentflow.neighbours import connect_temporal, patiently, prepare_search_attributes
 from consentflow.relay import Relay
-from consentflow.runtime import Parts, connect_temporal, prepare_search_attributes
+from consentflow.runtime import Parts
 from consentflow.schedules import keep_schedules
-from consentflow.settings import Settings, read_settings
+from consentflow.settings import InvalidSettings, Settings, read_settings
 from consentflow.signals import until_stopped
 from consentflow.workflows.digest import DigestWorkflow
 from consentflow.workflows.ledger import LedgerCheckpointWorkflow, LedgerVerificationWorkflow
@@ -96,7 +98,7 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
         )
         await stack.enter_async_context(mail)
         await stack.enter_async_context(course)
-        await keep_schedules(client, temporal.task_queue)
+        await patiently("temporal", lambda: keep_schedules(client, temporal.task_queue))
         relay = Relay(parts.database, client, parts.clock, temporal.task_queue, searchable=searchable)
         carrying = asyncio.create_task(relay.run(), name="relay")
         stack.push_async_callback(_end, carrying)
@@ -106,12 +108,38 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
 async def run(settings: Settings) -> None:
     """The worker process: waits for what it needs, works until it is told to stop."""
     parts = Parts(settings, SystemClock())
-    client = await connect_temporal(settings.temporal)
-    searchable = await prepare_search_attributes(client)
-    async with working(parts, client, searchable=searchable):
-        _log.info("working", task_queue=settings.temporal.task_queue)
-        await until_stopped()
-        _log.info("draining")
+    with telling_metrics(settings.metrics_host, settings.metrics_port):
+        client = await connect_temporal(settings.temporal, metrics_address=settings.temporal.metrics_address)
+        searchable = await prepare_search_attributes(client)
+        async with working(parts, client, searchable=searchable):
+            _log.info("working", task_queue=settings.temporal.task_queue)
+            await until_stopped()
+            _log.info("draining")
+
+
+@contextmanager
+def telling_metrics(host: str, port: int | None) -> Iterator[int | None]:
+    """Serves the metrics of this process at ``/metrics`` until the block ends; yields the port, None when it is None.
+
+    Args:
+        port: 0 for any free one.
+
+    Raises:
+        InvalidSettings: Nothing can be served there.
+    """
+    if port is None:
+        yield None
+        return
+    try:
+        server, thread = start_http_server(port, host)
+    except OSError as error:
+        raise InvalidSettings(f"CONSENTFLOW_METRICS_PORT: {error.strerror}") from None
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def main() -> None:

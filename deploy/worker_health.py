@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
-from consentflow.runtime import connect_temporal
+from consentflow.neighbours import connect_temporal
 from consentflow.settings import read_settings
 from consentflow.workflows.options import MAIL_QUEUE_SUFFIX
 

@@ -47,6 +47,7 @@ def make_settings(database_url: str, **more: object) -> FixedSettings:
             "secret_key": "a-secret-for-tests-that-is-long-enough",
             "public_url": "http://127.0.0.1:8000",
             "smtp": {"tls": "off"},
+            "limits": {"per_key": "", "forms": ""},
             "mail": {"from": "privacy@controller.example"},
             "controller": CONTROLLER,
         }

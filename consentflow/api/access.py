@@ -13,11 +13,7 @@ from consentflow.pages.access import render_access
 
 router = APIRouter(prefix="/v1", tags=["access exports"])
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
+_PAPER = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
 
 
 def _exports(request: Request) -> AccessExports:
@@ -42,5 +38,5 @@ async def export(
     """
     found = await operations.export(body.who, caller.actor)
     if "text/html" in accept and "application/json" not in accept:
-        return HTMLResponse(render_access(found), headers=_HEADERS)
-    return JSONResponse(found.document(), headers=_HEADERS)
+        return HTMLResponse(render_access(found), headers=_PAPER)
+    return JSONResponse(found.document())

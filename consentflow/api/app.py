@@ -10,6 +10,7 @@ from importlib.resources import files
 import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from consentflow.api import (
     access,
@@ -25,9 +26,11 @@ from consentflow.api import (
     subscribers,
 )
 from consentflow.api.limits import BodyLimits
+from consentflow.api.measuring import Measured
 from consentflow.domain.clock import SystemClock
 from consentflow.logs import set_up_logging
-from consentflow.pages import console, lead, partner, session, sign_in, source_request, subscriber
+from consentflow.pages import console, crowding, lead, partner, session, sign_in, source_request, subscriber
+from consentflow.pages.headers import SafeHeaders
 from consentflow.pages.render import PageRenderer
 from consentflow.runtime import Parts
 from consentflow.settings import Settings, read_settings
@@ -39,6 +42,15 @@ its country wants. Errors are problem documents (RFC 9457) with a stable `code`.
 """
 
 
+class _App(FastAPI):
+    """FastAPI, with the headers of every answer set outside even of what answers failures."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Builds the way of a request."""
+        public_url: str = self.state.parts.settings.public_url
+        return SafeHeaders(super().build_middleware_stack(), encrypted=public_url.startswith("https:"))
+
+
 def create_app(parts: Parts) -> FastAPI:
     """Builds the application; it connects to nothing before it is asked something."""
 
@@ -47,7 +59,7 @@ def create_app(parts: Parts) -> FastAPI:
         yield
         await parts.database.close()
 
-    app = FastAPI(
+    app = _App(
         title="consentflow",
         version=version("consentflow"),
         description=DESCRIPTION,
@@ -59,7 +71,9 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.pages = PageRenderer()
     problems.install(app)
     session.install(app)
+    crowding.install(app)
     app.add_middleware(BodyLimits)
+    app.add_middleware(Measured)
     app.include_router(registrations.router)
     app.include_router(events.router)
     app.include_router(erasures.router)
@@ -95,8 +109,15 @@ async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
 
     Paths are not logged, since they hold tokens.
     """
+    settings: Settings = app.state.parts.settings
     config = uvicorn.Config(
-        app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=20, lifespan="on"
+        app,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+        lifespan="on",
+        forwarded_allow_ips=settings.trusted_proxies,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="http")

@@ -8,6 +8,7 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from consentflow.operations.keys import Caller, Keys, Role
+from consentflow.rates import Rate
 
 _bearer = HTTPBearer(auto_error=False, description="An API key made by `consentflow keys create`.")
 
@@ -24,6 +25,9 @@ def requires(*roles: Role) -> Callable[..., Awaitable[Caller]]:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
         if caller.role is not Role.ADMIN and caller.role not in roles:
             raise HTTPException(HTTPStatus.FORBIDDEN)
+        rate: Rate = request.app.state.parts.key_rate
+        if wait := rate.wait_of(caller.name):
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": str(wait)})
         return caller
 
     return check

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from consentflow.domain.errors import StorageUnavailable
 from consentflow.operations.agenda import Agenda
+from consentflow.operations.backlog import BACKLOG, Backlog
 from consentflow.settings import Settings
 from consentflow.storage.mail_fault import MailFault
 
@@ -47,10 +48,10 @@ async def ready(request: Request) -> JSONResponse:
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """Prometheus metrics of this process and of the database's backlog."""
-    agenda: Agenda = request.app.state.parts.agenda
-    await agenda.measure()
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    """Prometheus metrics of this process, and of what the database says is open, due and overdue."""
+    backlog: Backlog = request.app.state.parts.backlog
+    await backlog.measure()
+    return Response(generate_latest() + generate_latest(BACKLOG), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _backlog(agenda: Agenda) -> tuple[int | None, MailFault | None]:

@@ -133,7 +133,7 @@ _CONFLICTS = {"registration_conflict": "The registration id is known with other 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
-    for status in (400, 401, 403, 408, 413, 422, 503)
+    for status in (400, 401, 403, 408, 413, 422, 429, 503)
 }
 """What every endpoint may answer besides its own results."""
 

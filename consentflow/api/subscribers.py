@@ -80,7 +80,7 @@ async def list_subscribers(
 
 
 # The local part of an address may have slashes in it.
-@router.put("/{email:path}", dependencies=[MAY_CHANGE])
+@router.put("/{email:path}", dependencies=[MAY_CHANGE], responses=also(404))
 async def put(
     partner_id: PartnerId, email: Email, body: Annotated[ChoiceIn, Body()], operations: Operations
 ) -> SubscriberOut:

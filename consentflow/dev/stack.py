@@ -20,9 +20,10 @@ from consentflow.dev.temporal import HOST, connect, dev_server, free_port, time_
 from consentflow.domain.clock import Clock, SystemClock
 from consentflow.domain.errors import ConsentflowError
 from consentflow.domain.letters import Language
+from consentflow.neighbours import migrate, prepare_search_attributes
 from consentflow.operations.keys import Role
 from consentflow.operations.officers import OfficerRole
-from consentflow.runtime import Parts, migrate, prepare_search_attributes
+from consentflow.runtime import Parts
 from consentflow.settings import FixedSettings
 from consentflow.worker import working
 
@@ -125,6 +126,7 @@ def _settings(database_url: str, smtp_port: int, temporal: str, url: str, secret
             "public_url": url,
             "temporal": {"address": temporal},
             "smtp": {"host": HOST, "port": smtp_port, "tls": "off"},
+            "limits": {"per_key": "", "forms": ""},  # everybody comes from one address
             "mail": {"from": "privacy@musterwerk.example", "from_name": CONTROLLER["name"]},
             "controller": CONTROLLER,
         }

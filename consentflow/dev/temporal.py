@@ -10,7 +10,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 from consentflow.calls import SEARCH_ATTRIBUTES
-from consentflow.runtime import connect_temporal
+from consentflow.neighbours import connect_temporal
 from consentflow.settings import TemporalSettings
 
 HOST = "127.0.0.1"

@@ -1,11 +1,8 @@
-"""What is still to come: for operators, metrics, and the development clock."""
+"""What is still to come: for operators and the development clock."""
 
 from datetime import datetime
 
-from prometheus_client import Gauge
-
 from consentflow.domain.clock import Clock
-from consentflow.domain.errors import StorageUnavailable
 from consentflow.operations.announcing import START, announce
 from consentflow.operations.digests import START as START_DIGEST
 from consentflow.operations.digests import start_of
@@ -24,15 +21,6 @@ from consentflow.storage import (
 )
 from consentflow.storage.mail_fault import MailFault
 from consentflow.storage.pool import Database
-
-_WAITING = Gauge("consentflow_outbox_messages", "Messages that Temporal has not taken yet.")
-_OLDEST = Gauge("consentflow_outbox_oldest_timestamp_seconds", "When the oldest of them was written; 0 if none.")
-_OVERDUE = Gauge("consentflow_overdue", "Mails and questions whose time has come and that have not moved on.")
-_FAULT = Gauge("consentflow_mail_configuration_fault", "Whether the mail server refuses our own set-up.")
-_SOURCES_OVERDUE = Gauge(
-    "consentflow_source_requests_overdue", "Data-source requests that were not answered by their legal deadline."
-)
-_POSTGRES = Gauge("consentflow_postgres_up", "Whether Postgres answers.")
 
 
 class Agenda:
@@ -75,21 +63,3 @@ class Agenda:
             await outbox.write_all(connection, ASKED, [{"sign_in_id": str(sign_in_id)} for sign_in_id in asked])
             for request in await source_requests.find_all_open(connection):
                 await outbox.write(connection, START_SOURCE_REQUEST, {"request_id": request.request_id})
-
-    async def measure(self) -> None:
-        """Reads the backlog into the metrics."""
-        try:
-            async with self._database.transaction() as connection:
-                waiting, oldest = await outbox.depth(connection)
-                late = await agenda.overdue(connection, self._clock.now())
-                fault = await mail_fault.find(connection)
-                sources_late = await source_requests.count_overdue(connection, self._clock.now())
-        except StorageUnavailable:
-            _POSTGRES.set(0)
-            return
-        _POSTGRES.set(1)
-        _WAITING.set(waiting)
-        _OLDEST.set(oldest.timestamp() if oldest else 0)
-        _OVERDUE.set(late)
-        _SOURCES_OVERDUE.set(sources_late)
-        _FAULT.set(fault is not None)

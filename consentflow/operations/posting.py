@@ -19,6 +19,7 @@ from consentflow.domain.letters import Compose, Controller, Letter
 from consentflow.domain.partner_letters import PartnerLetterKind
 from consentflow.domain.sign_in import SignInKind
 from consentflow.operations.bounces import stop_telling
+from consentflow.operations.counting import count_mail, count_postponed, count_unsure
 from consentflow.storage import ledger, mail_fault, mails, outbox
 from consentflow.storage.mails import StoredMail
 from consentflow.storage.pool import Connection, Database
@@ -145,6 +146,8 @@ class Posting:
             await insist_on_sound_set_up(connection, now)
             if mail.state == "attempting" and self._when_unsure == "hold":
                 return await _end(connection, mail, Outcome.UNSURE, None, now)
+            if mail.state == "attempting":  # nobody knows how that attempt ended
+                count_unsure()
             await mails.attempt(connection, mail_id)
             return mail
 
@@ -162,6 +165,7 @@ class Posting:
         """The mail did not leave; the same bytes will be tried again."""
         async with self._database.transaction() as connection:
             await mails.rest(connection, mail_id, str(failure))
+            count_postponed()
             if isinstance(failure, ConfigurationFault):
                 await mail_fault.note(connection, str(failure), self._clock.now())
 
@@ -211,6 +215,7 @@ async def _held(connection: Connection, mail_id: UUID) -> StoredMail:
 
 async def _end(connection: Connection, mail: StoredMail, outcome: Outcome, reply: str | None, now: datetime) -> Outcome:
     await mails.close(connection, mail.mail_id, outcome, reply, now)
+    count_mail(mail.purpose, outcome)
     if mail.purpose in OPENS_DOORS or outcome is Outcome.DROPPED:
         await mails.forget_bytes(connection, mail.mail_id)
     detail = {"mail_id": str(mail.mail_id), "kind": mail.purpose} | ({"reply": reply} if reply else {})

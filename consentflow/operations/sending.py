@@ -24,6 +24,7 @@ from consentflow.domain.policy import Policy
 from consentflow.domain.registrations import OPEN, Course, Registration, State, Step
 from consentflow.domain.secrets import hash_token, new_token
 from consentflow.operations.bounces import end_undeliverable
+from consentflow.operations.counting import count_mail, count_postponed, count_unsure
 from consentflow.operations.posting import NotYet, Office, insist_on_sound_set_up, status_of
 from consentflow.operations.weighing import Weighing
 from consentflow.storage import contacts, ledger, mail_fault, mails, questions, registrations, tokens
@@ -86,6 +87,8 @@ class Sending:
                 return await self._left(weighing, registration, mail.mail_id, "unsure", None)
             if mail is None:
                 mail = await self._freeze(weighing, registration, contact, kind)
+            if mail.state == "attempting":  # nobody knows how that attempt ended
+                count_unsure()
             await mails.attempt(connection, mail.mail_id)
             return mail
 
@@ -103,6 +106,7 @@ class Sending:
         """The mail did not leave; the same bytes will be tried again."""
         async with self._database.transaction() as connection:
             await mails.rest(connection, mail_id, str(failure))
+            count_postponed()
             if isinstance(failure, ConfigurationFault):
                 await mail_fault.note(connection, str(failure), self._clock.now())
 
@@ -112,6 +116,7 @@ class Sending:
         async with self._database.transaction() as connection:
             mail, weighing, registration = await self._mail(connection, mail_id, now)
             await mails.close(connection, mail_id, "refused", str(failure), now)
+            count_mail(mail.purpose, "refused")
             await weighing.note(registration, "mail_refused", mail_id=str(mail_id), reply=str(failure))
             await end_undeliverable(weighing, registration, mail)
             return await self._course_now(weighing, registration.registration_id)
@@ -150,6 +155,8 @@ class Sending:
         await mails.close(weighing.connection, mail_id, state, reply, weighing.at)
         await weighing.note(registration, f"mail_{state}", mail_id=str(mail_id), reply=reply)
         mail = await mails.find(weighing.connection, mail_id)
+        if mail:
+            count_mail(mail.purpose, state)
         question = weighing.question
         if mail and question and question.question_id == mail.question_id:
             await self._asked(weighing, question.question_id)
@@ -200,7 +207,8 @@ class Sending:
         for mail in in_flight:
             if mail.state == "attempting":  # for all we know it has left
                 return await self._left(weighing, registration, mail.mail_id, "unsure", None)
-            await mails.drop_in_flight(weighing.connection, registration.registration_id, weighing.at)
+            for purpose in await mails.drop_in_flight(weighing.connection, registration.registration_id, weighing.at):
+                count_mail(purpose, "dropped")
         await weighing.reconsider()
         return await self._course_now(weighing, registration.registration_id)
 

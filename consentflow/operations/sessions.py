@@ -24,6 +24,7 @@ from consentflow.domain.sign_in import (
     SignInKind,
     SignInLetter,
 )
+from consentflow.operations.counting import count_sign_in
 from consentflow.operations.posting import Office, post
 from consentflow.storage import ledger, mails, officers, outbox, people, sessions, sign_ins, tokens
 from consentflow.storage.pool import Connection, Database, lock_subject
@@ -77,6 +78,7 @@ class Sessions:
                 connection, sign_in_id, SignIn(door, mailbox.address, language, asked_at=self._clock.now())
             )
             await outbox.write(connection, ASKED, {"sign_in_id": str(sign_in_id)})
+            count_sign_in(door, "asked")
         return sign_in_id
 
     async def answer(self, sign_in_id: UUID) -> UUID | None:
@@ -132,6 +134,7 @@ class Sessions:
             session = StoredSession(door, found.subject, language or found.language, now, now, expires_at)
             await sessions.keep(connection, hash_token(key), session)
             await ledger.append(connection, now, "signed_in", {"door": door.value}, subject=found.subject)
+            count_sign_in(door, "entered")
         return key
 
     async def find(self, door: Door, key: str) -> Session | None:
@@ -193,6 +196,7 @@ class Sessions:
             about=asked.door,
         )
         await tokens.keep(connection, hash_token(token), kept)
+        count_sign_in(asked.door, "mailed")
         return mail_id
 
     def _opens(self, token: Token, door: Door) -> bool:

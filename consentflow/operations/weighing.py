@@ -15,6 +15,7 @@ from consentflow.domain.errors import RegistrationConflict
 from consentflow.domain.policy import Decision, Lead, Policy, Reason, decide
 from consentflow.domain.registrations import Course, Registration, State, course_of
 from consentflow.operations.announcing import START, STEER, announce
+from consentflow.operations.counting import count_mail, count_registration
 from consentflow.storage import contacts, facts, ledger, mails, questions, registrations
 from consentflow.storage.pool import Connection, lock_subject
 from consentflow.storage.questions import AskedQuestion
@@ -108,6 +109,8 @@ class Weighing:
                 raise RegistrationConflict(registration.registration_id)
         else:
             await registrations.update(self.connection, settled)
+        if new or not stays:
+            count_registration(settled)
         await self.note(settled, "decided", reason=settled.reason, due_at=_text(settled.due_at))
         if redirected and not (state is State.ACCEPTED and decision.joins):  # joiners hear when the question has left
             await self.tell(settled, START if new else STEER)
@@ -117,6 +120,7 @@ class Weighing:
         """Takes a registration to a state that follows from what happened, not from a decision."""
         moved = replace(registration, state=state, revision=registration.revision + 1)
         await registrations.update(self.connection, moved)
+        count_registration(moved)
         await self.note(moved, event)
         await self.tell(moved, STEER)
         return moved
@@ -134,7 +138,8 @@ class Weighing:
         """Gives up a question; a mail that has not been tried yet stays here."""
         if self.question is not None:
             await questions.close(self.connection, self.question.question_id, "dropped", self.at)
-            await mails.drop_in_flight(self.connection, self.question.registration_id, self.at)
+            for purpose in await mails.drop_in_flight(self.connection, self.question.registration_id, self.at):
+                count_mail(purpose, "dropped")
             self.question = None
 
     async def reconsider(self) -> None:

@@ -1,4 +1,4 @@
-"""How every page is answered: rendered in the reader's language, with the same headers."""
+"""How every page is answered: rendered in the reader's language."""
 
 from http import HTTPStatus
 
@@ -8,7 +8,6 @@ from starlette.datastructures import FormData
 
 from consentflow.domain.languages import letter_language
 from consentflow.domain.letters import Language
-from consentflow.pages.headers import HEADERS
 from consentflow.pages.render import PageRenderer
 
 
@@ -19,7 +18,7 @@ def page(
     pages: PageRenderer = request.app.state.pages
     controller = request.app.state.parts.settings.controller.as_controller()
     html = pages.render(template, language, **{"controller": controller, "action_url": request.url.path, **context})
-    return HTMLResponse(html, status, headers=HEADERS)
+    return HTMLResponse(html, status)
 
 
 async def form_of(request: Request) -> FormData:

@@ -14,7 +14,6 @@ from consentflow.domain.partners import Choice, SubscriberState
 from consentflow.domain.sign_in import Door
 from consentflow.domain.spreadsheets import as_csv
 from consentflow.pages.answers import form_of
-from consentflow.pages.headers import HEADERS
 from consentflow.pages.partner_seat import Looking, Seat, Sending, name_of, partner_router
 from consentflow.pages.partner_words import kinds, read_choice
 from consentflow.pages.session import forget_session, go_to
@@ -126,7 +125,7 @@ async def download_credits(seat: Looking) -> Response:
             for each in await seat.desks.credits(seat.desk)
         ),
     )
-    headers = {**HEADERS, "Content-Disposition": 'attachment; filename="credits.csv"'}
+    headers = {"Content-Disposition": 'attachment; filename="credits.csv"'}
     return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
 
 

@@ -16,7 +16,6 @@ from fastapi.responses import RedirectResponse, Response
 from consentflow.domain.sign_in import SESSION_VALIDITY, Door
 from consentflow.operations.sessions import Session, Sessions
 from consentflow.pages.answers import form_of, page, readers_language, text_of
-from consentflow.pages.headers import HEADERS
 
 _LOOKING = {"GET", "HEAD"}
 
@@ -120,7 +119,7 @@ def forget_session(request: Request, response: Response, door: Door) -> None:
 def go_to(path: str, **query: str | None) -> RedirectResponse:
     """Sends the browser to look at a page, after what it sent was done."""
     given = urlencode({name: value for name, value in query.items() if value})
-    return RedirectResponse(f"{path}?{given}" if given else path, HTTPStatus.SEE_OTHER, headers=HEADERS)
+    return RedirectResponse(f"{path}?{given}" if given else path, HTTPStatus.SEE_OTHER)
 
 
 def install(app: FastAPI) -> None:

@@ -13,6 +13,7 @@ from consentflow.domain.errors import InvalidInput
 from consentflow.domain.letters import Language
 from consentflow.domain.sign_in import LINK_VALIDITY, Door
 from consentflow.pages.answers import form_of, page, readers_language, text_of
+from consentflow.pages.crowding import not_too_often
 from consentflow.pages.session import (
     Forged,
     Visit,
@@ -54,7 +55,7 @@ async def show_form(
     return _form(request, door, readers_language(request, language), because=because if because in _REASONS else None)
 
 
-@router.post("/sign-in")
+@router.post("/sign-in", dependencies=[Depends(not_too_often)])
 async def ask(request: Request, door: At) -> HTMLResponse:
     """Somebody asks for a link; what is answered says nothing of the address."""
     form = await form_of(request)

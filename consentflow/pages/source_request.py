@@ -7,7 +7,7 @@ nothing.
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 from starlette.datastructures import FormData
@@ -20,6 +20,7 @@ from consentflow.operations.consent import Link, LinkState
 from consentflow.operations.source_identity import SourceIdentity
 from consentflow.operations.source_requests import SourceRequests
 from consentflow.pages.answers import page, readers_language
+from consentflow.pages.crowding import not_too_often
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,7 +38,7 @@ async def show_form(request: Request, language: Wanted = None) -> HTMLResponse:
     return _form(request, readers_language(request, language), {}, frozenset())
 
 
-@router.post("/source-request")
+@router.post("/source-request", dependencies=[Depends(not_too_often)])
 async def ask(request: Request) -> HTMLResponse:
     """Takes a request for the address that was entered, whoever entered it: only that address is answered."""
     form = await request.form(max_files=0, max_fields=20)

@@ -217,16 +217,21 @@ async def close(connection: Connection, mail_id: UUID, state: str, reply: str | 
     )
 
 
-async def drop_in_flight(connection: Connection, registration_id: str, at: datetime) -> None:
-    """The registration's mail need not leave any more: its bytes go, unless an attempt may be under way."""
-    await connection.execute(
+async def drop_in_flight(connection: Connection, registration_id: str, at: datetime) -> list[str]:
+    """The registration's mail need not leave any more: its bytes go, unless an attempt may be under way.
+
+    Returns:
+        The purpose of each mail that was dropped.
+    """
+    rows = await connection.fetch(
         """
         UPDATE mails SET state = 'dropped', closed_at = $2, content = NULL, envelope_to = NULL
-        WHERE registration_id = $1 AND state = 'frozen'
+        WHERE registration_id = $1 AND state = 'frozen' RETURNING purpose
         """,
         registration_id,
         at,
     )
+    return [row["purpose"] for row in rows]
 
 
 async def attempt_under_way(connection: Connection, question_id: UUID) -> bool:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from importlib.resources import as_file, files
 from typing import Self, TypeAlias
 
@@ -17,6 +18,8 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record] | asyncpg.Connectio
 """A connection inside a transaction."""
 
 _MIGRATION_LOCK = 0x636F6E73656E74  # "consent": one migration at a time, whoever starts it
+
+_once_committed: ContextVar[list[Callable[[], object]] | None] = ContextVar("once_committed", default=None)
 
 
 class Database:
@@ -57,8 +60,16 @@ class Database:
         """
         with _translated():
             pool = await self._opened()
+            waiting: list[Callable[[], object]] = []
+            outer = _once_committed.get()
             async with pool.acquire(timeout=self._wait) as connection, connection.transaction():
-                yield connection
+                _once_committed.set(waiting)
+                try:
+                    yield connection
+                finally:
+                    _once_committed.set(outer)
+            for call in waiting:
+                call()
 
     async def listen(self, channel: str, heard: asyncio.Event) -> "Listener":
         """Sets `heard` whenever somebody notifies `channel`, until the listener is closed."""
@@ -87,7 +98,13 @@ class Database:
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._url, min_size=1, max_size=self._size, init=_set_up, timeout=self._wait, command_timeout=60
+                    self._url,
+                    min_size=1,
+                    max_size=self._size,
+                    init=_set_up,
+                    reset=_nothing_outlives_a_transaction,
+                    timeout=self._wait,
+                    command_timeout=60,
                 )
             return self._pool
 
@@ -107,6 +124,16 @@ class Listener:
         """Stops listening."""
         if self.alive:
             await self._connection.close()
+
+
+def after_commit(call: Callable[[], object]) -> None:
+    """Calls once the transaction that this task is in has been committed; never, if it is rolled back or there is none.
+
+    What is called must neither fail nor take time.
+    """
+    waiting = _once_committed.get()
+    if waiting is not None:
+        waiting.append(call)
 
 
 async def lock_subject(connection: Connection, subject: str) -> None:
@@ -137,6 +164,13 @@ async def lock_partners(connection: Connection, partner_ids: Collection[str]) ->
 
 async def _set_up(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+async def _nothing_outlives_a_transaction(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Spares a round trip whenever a connection goes back: what we set or lock ends with its transaction.
+
+    The pool itself ends a transaction that was cut short.
+    """
 
 
 @contextmanager

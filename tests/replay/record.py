@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from consentflow.dev.postgres import postgres
 from consentflow.dev.temporal import connect, dev_server, free_port, time_skipping_server
-from consentflow.runtime import prepare_search_attributes
+from consentflow.neighbours import prepare_search_attributes
 from tests.workflow.service import (
     TIMER_STARTED,
     PostOffice,

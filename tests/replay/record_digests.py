@@ -16,7 +16,7 @@ from temporalio.client import WorkflowHandle
 
 from consentflow.dev.postgres import postgres
 from consentflow.dev.temporal import connect, dev_server, free_port, time_skipping_server
-from consentflow.runtime import prepare_search_attributes
+from consentflow.neighbours import prepare_search_attributes
 from tests.replay.record import HISTORIES, anonymous
 from tests.workflow.service import PostOffice, Service, SkippingService, real_service, skipping_service, until
 from tests.workflow.test_digests import ANA, DAILY, IMMEDIATE, Partnership

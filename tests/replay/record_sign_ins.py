@@ -16,7 +16,7 @@ from temporalio.client import WorkflowHandle
 
 from consentflow.dev.postgres import postgres
 from consentflow.dev.temporal import connect, time_skipping_server
-from consentflow.runtime import prepare_search_attributes
+from consentflow.neighbours import prepare_search_attributes
 from tests.replay.record import HISTORIES as ALL_HISTORIES
 from tests.replay.record import anonymous
 from tests.workflow.service import PostOffice, SkippingService, skipping_service

@@ -18,7 +18,7 @@ from consentflow.dev.postgres import postgres
 from consentflow.dev.temporal import connect, time_skipping_server
 from consentflow.domain.source_intake import PauseIn
 from consentflow.domain.source_requests import SourceDecision
-from consentflow.runtime import prepare_search_attributes
+from consentflow.neighbours import prepare_search_attributes
 from tests.replay.record import HISTORIES as ALL_HISTORIES
 from tests.replay.record import anonymous
 from tests.workflow.service import SkippingService, skipping_service

@@ -23,7 +23,7 @@ COMPOSE_FILE = ROOT / "docker-compose.yml"
 EXAMPLE = (ROOT / ".env.example").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-LONG_RUNNING = {"api", "worker", "postgres", "temporal", "temporal-ui", "mailpit"}
+LONG_RUNNING = {"api", "worker", "postgres", "temporal", "temporal-ui", "mailpit", "prometheus", "grafana"}
 ONE_SHOTS = {"migrate", "temporal-schema", "temporal-namespace"}
 OURS = ("api", "worker", "migrate")
 
@@ -102,7 +102,7 @@ def compose_config(tmp_path: Path, env: str, *arguments: str) -> subprocess.Comp
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith((PREFIX, "COMPOSE_", "POSTGRES_", "TEMPORAL_", "MAILPIT_"))
+        if not name.startswith((PREFIX, "COMPOSE_", "POSTGRES_", "TEMPORAL_", "MAILPIT_", "PROMETHEUS_", "GRAFANA_"))
     }
     return subprocess.run(
         [*compose_command(), "-f", str(COMPOSE_FILE), "--env-file", str(env_file), "config", *arguments],
@@ -225,7 +225,7 @@ def test_workers_are_given_the_time_to_finish_what_is_in_flight_on_both_queues()
 
 def test_ports_are_published_on_the_loopback_interface_only() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"api", "temporal-ui", "mailpit"}
+    assert set(published) == {"api", "temporal-ui", "mailpit", "prometheus", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -259,6 +259,21 @@ def test_the_namespace_gets_the_search_attributes_that_the_relay_sets() -> None:
     assert made == {
         key.name: "Datetime" if key.value_type.__name__ == "datetime" else "Keyword" for key in SEARCH_ATTRIBUTES
     }
+
+
+def test_prometheus_and_grafana_run_only_when_they_are_asked_for(tmp_path: Path) -> None:
+    answer = compose_config(tmp_path, filled_example() + "COMPOSE_PROFILES=observability\n")
+
+    assert answer.returncode == 0, answer.stderr
+    for service in ("prometheus", "grafana"):
+        assert f"  {service}:\n" in answer.stdout
+        assert SERVICES[service]["profiles"] == ["observability"]
+
+
+def test_whoever_reaches_the_dashboard_may_look_and_change_nothing() -> None:
+    environment = SERVICES["grafana"]["environment"]
+    assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
 
 
 # --- .env.example

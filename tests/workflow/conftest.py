@@ -8,7 +8,7 @@ from temporalio.client import Client
 
 from consentflow.dev.mailbox import mail_sink
 from consentflow.dev.temporal import connect, dev_server, free_port, time_skipping_server
-from consentflow.runtime import prepare_search_attributes
+from consentflow.neighbours import prepare_search_attributes
 from tests.workflow.service import PostOffice, Service, SkippingService, real_service, skipping_service
 
 

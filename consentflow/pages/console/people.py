@@ -83,11 +83,11 @@ def _paper(html: str) -> Response:
     hashes = [base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in _STYLE.findall(html)]
     allowed = " ".join(f"'sha256-{each}'" for each in hashes)
     policy = HEADERS["Content-Security-Policy"].replace("style-src 'self'", f"style-src {allowed}")
-    return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy})
+    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
 
 
 def _file(document: Json, name: str) -> Response:
     """A file for the officer to keep."""
     content = json.dumps(document, ensure_ascii=False, indent=2)
     disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type="application/json", headers={**HEADERS, **disposition})
+    return Response(content, media_type="application/json", headers=disposition)
