@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from consentflow.dev.temporal import HOST, connect, dev_server, free_port, time_
 from consentflow.domain.clock import Clock, SystemClock
 from consentflow.domain.errors import ConsentflowError
 from consentflow.domain.letters import Language
+from consentflow.mail import samples
 from consentflow.neighbours import migrate, prepare_search_attributes
 from consentflow.operations.keys import Role
 from consentflow.operations.officers import OfficerRole
@@ -27,15 +28,8 @@ from consentflow.runtime import Parts
 from consentflow.settings import FixedSettings
 from consentflow.worker import working
 
-CONTROLLER = {
-    "name": "Musterwerk Software AG",
-    "address": "Lindenweg 12, 10115 Berlin",
-    "email": "hello@musterwerk.example",
-    "dpo_email": "privacy@musterwerk.example",
-    "privacy_policy_url": "https://musterwerk.example/privacy",
-    "privacy_policy_version": "2026-11",
-    "supervisory_authority": "Berliner Beauftragte für Datenschutz und Informationsfreiheit",
-}
+CONTROLLER = asdict(samples.CONTROLLER)
+"""The vendor that runs it: the one of the sample letters."""
 
 OFFICER = "officer@musterwerk.example"
 """Who may enter the console of every development stack."""

@@ -163,16 +163,16 @@ def is_time_zone(key: str) -> bool:
     return key in _time_zones()
 
 
-def _term(received_at: datetime, period: relativedelta, calendar: RestDays) -> Term:
-    target = received_at.astimezone(calendar.zone).date() + period  # a date that is missing becomes the month's last
-    deadline = calendar.working_day_from(target)
-    return Term(_end_of(target, calendar.zone), _end_of(deadline, calendar.zone), calendar.zone)
-
-
-def _end_of(day: date, zone: ZoneInfo) -> datetime:
+def end_of_day(day: date, zone: ZoneInfo) -> datetime:
     """The last second of a day there, UTC. Of two midnights the first ends it; of none, the clock's jump does."""
     next_day = datetime.combine(day + timedelta(days=1), time(), zone)
     return next_day.astimezone(UTC) - timedelta(seconds=1)
+
+
+def _term(received_at: datetime, period: relativedelta, calendar: RestDays) -> Term:
+    target = received_at.astimezone(calendar.zone).date() + period  # a date that is missing becomes the month's last
+    deadline = calendar.working_day_from(target)
+    return Term(end_of_day(target, calendar.zone), end_of_day(deadline, calendar.zone), calendar.zone)
 
 
 def _reminder_on(day: date, zone: ZoneInfo) -> datetime:

@@ -21,20 +21,6 @@ START = "digest.start"
 """The outbox topic of a digest that was opened, or whose due time was moved."""
 
 
-async def open_digests(
-    connection: Connection,
-    partner_id: str,
-    domain: str,
-    action: Action,
-    hour: datetime,
-    now: datetime,
-    *,
-    window: timedelta = IMMEDIATE_WINDOW,
-) -> None:
-    """A partner's company did something: as `open_digests_for`, for one."""
-    await open_digests_for(connection, [(partner_id, domain, action, hour)], now, window=window)
-
-
 async def open_digests_for(
     connection: Connection,
     recorded: Iterable[tuple[str, str, Action, datetime]],

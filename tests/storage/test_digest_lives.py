@@ -16,9 +16,7 @@ from uuid import UUID
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from hypothesis.stateful import run_state_machine_as_test as run_machine
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from consentflow.domain.errors import RecipientRefused, TransientFailure
@@ -30,6 +28,7 @@ from consentflow.operations.posting import NotYet, Outcome
 from consentflow.runtime import Parts
 from consentflow.storage.mails import StoredMail
 from tests.conftest import HandClock
+from tests.storage.lives import run_lives
 from tests.storage.partner_side import Crash, Key, PartnerSide
 
 T = TypeVar("T")
@@ -503,18 +502,4 @@ class Lives(RuleBasedStateMachine):
 
 @pytest.mark.timeout(900)  # only a failing life takes so long: until it is told in as few words as possible
 def test_in_random_lives_everything_is_told_once_or_for_a_reason_not_at_all(parts: Parts, clock: HandClock) -> None:
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        try:
-            run_machine(
-                partial(Lives, parts, clock, runner),  # type: ignore[arg-type]  # anything that makes a machine will do
-                settings=settings(
-                    max_examples=80,
-                    stateful_step_count=40,
-                    deadline=None,
-                    report_multiple_bugs=False,
-                    print_blob=False,
-                    suppress_health_check=list(HealthCheck),
-                ),
-            )
-        finally:
-            runner.run(parts.database.close())
+    run_lives(partial(Lives, parts, clock), parts, lives=80, steps=40)

@@ -13,7 +13,7 @@ from consentflow.domain.letters import Language
 from consentflow.domain.notifications import OLDEST_TOLD, Action, Delivery, hour_of
 from consentflow.domain.partners import Choice, Partner, Subscriber, SubscriberKind, SubscriberState
 from consentflow.operations.consent import LinkState
-from consentflow.operations.digests import START, open_digests, open_digests_for, reschedule
+from consentflow.operations.digests import START, open_digests_for, reschedule
 from consentflow.operations.posting import NotYet, Outcome
 from consentflow.runtime import Parts
 from consentflow.storage import outbox, partners
@@ -95,9 +95,9 @@ class TestCollecting:
         statements: list[str] = []
         async with parts.database.transaction() as connection:
             # The first time on a connection asyncpg asks what types there are.
-            await open_digests(connection, "q", "other.example", DEMO, hour_of(clock.now()), clock.now())
+            await open_digests_for(connection, [("q", "other.example", DEMO, hour_of(clock.now()))], clock.now())
             with connection.query_logger(lambda record: statements.append(record.query)):
-                await open_digests(connection, "p", "firma.example", DEMO, hour_of(clock.now()), clock.now())
+                await open_digests_for(connection, [("p", "firma.example", DEMO, hour_of(clock.now()))], clock.now())
         assert len(statements) == 4, "lock, look up, insert, tell Temporal"
         assert len(await starts(parts)) == len(people)
 
@@ -466,7 +466,7 @@ class TestAtOnce:
         clock.pass_time(minutes=15)
         async with parts.database.transaction() as recording:
             await recording.execute("UPDATE company_actions SET count = count + 1")
-            await open_digests(recording, "p", "firma.example", DEMO, hour_of(clock.now()), clock.now())
+            await open_digests_for(recording, [("p", "firma.example", DEMO, hour_of(clock.now()))], clock.now())
             telling = asyncio.create_task(side.tell(digest))
             await self.somebody_waits_for_a_lock(side)
             assert not telling.done()

@@ -19,9 +19,7 @@ from uuid import UUID, uuid4
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from hypothesis.stateful import run_state_machine_as_test as run_machine
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from consentflow.domain.acts import COMMAND_LINE
@@ -40,6 +38,7 @@ from consentflow.runtime import Parts
 from consentflow.storage import questions, registrations
 from consentflow.storage.mails import StoredMail
 from tests.conftest import HandClock, make_settings
+from tests.storage.lives import run_lives
 
 T = TypeVar("T")
 
@@ -624,18 +623,4 @@ async def parts(database_url: str, clock: HandClock) -> AsyncIterator[Parts]:
 
 @pytest.mark.timeout(900)  # only a failing life takes so long: until it is told in as few words as possible
 def test_random_lives_go_as_the_policy_says(parts: Parts, clock: HandClock) -> None:
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        try:
-            run_machine(
-                partial(Lives, parts, clock, runner),  # type: ignore[arg-type]  # anything that makes a machine will do
-                settings=settings(
-                    max_examples=150,
-                    stateful_step_count=30,
-                    deadline=None,
-                    report_multiple_bugs=False,
-                    print_blob=False,
-                    suppress_health_check=list(HealthCheck),
-                ),
-            )
-        finally:
-            runner.run(parts.database.close())
+    run_lives(partial(Lives, parts, clock), parts, lives=150, steps=30)

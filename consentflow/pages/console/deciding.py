@@ -6,12 +6,13 @@ Where somebody else was faster, the answer says who decided what.
 
 import hashlib
 from collections.abc import Awaitable
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from http import HTTPStatus
 
 from fastapi import Response
 from pydantic import ValidationError
 
+from consentflow.domain.deadlines import end_of_day
 from consentflow.domain.errors import InvalidInput, RequestNotReady
 from consentflow.domain.source_intake import DecisionIn, LetterIn, PauseIn, ReasonIn
 from consentflow.domain.source_requests import NEEDS_REASONS
@@ -159,7 +160,7 @@ def _end_of(desk: Desk, text: str) -> datetime | None:
         day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
     except ValueError:
         raise InvalidInput("/until", "invalid", "is not a day") from None
-    return datetime.combine(day + timedelta(days=1), time(), desk.parts.rest_days.zone) - timedelta(seconds=1)
+    return end_of_day(day, desk.parts.rest_days.zone)
 
 
 def _back(request_id: str) -> Response:
