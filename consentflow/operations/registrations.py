@@ -1,6 +1,7 @@
 """Registering, correcting, withdrawing and reading registrations."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from consentflow.domain.addresses import Mailbox, Subject, read_mailbox, subject
 from consentflow.domain.clock import Clock
 from consentflow.domain.companies import CompanyRefusal, read_company_domain, registrable_domain
 from consentflow.domain.errors import (
+    Conflict,
     InvalidInput,
     LeadUnavailable,
     NotFound,
@@ -48,6 +50,18 @@ class Standing:
     owned_until: datetime | None
     timeline: list[Entry]
     as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A registration that was taken, now or before.
+
+    Args:
+        new: False when the same was taken before.
+    """
+
+    standing: Standing
+    new: bool
 
 
 class Registrations:
@@ -137,6 +151,23 @@ class Registrations:
             if specialist:
                 await name_specialist(connection, settled, *specialist, now)
             return await self._standing(connection, settled, now), True
+
+    async def register_all(self, requests: Sequence[RegistrationIn]) -> list[Taken | InvalidInput | Conflict]:
+        """Takes several registrations, each as `register` does; one that is refused stops no other.
+
+        Returns:
+            For each request, in order, what became of it or why it was refused.
+
+        Raises:
+            StorageUnavailable: None is known to be taken; all can be handed in again.
+        """
+        results: list[Taken | InvalidInput | Conflict] = []
+        for request in requests:
+            try:
+                results.append(Taken(*await self.register(request)))
+            except (InvalidInput, Conflict) as error:
+                results.append(error)
+        return results
 
     async def correct_location(self, registration_id: str, country: str | None) -> Standing:
         """Sets the location anew and decides afresh, as long as the lead was told nothing final.

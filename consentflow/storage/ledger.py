@@ -1,13 +1,16 @@
 """The append-only record of evidence. Pseudonymous: no detail carries personal data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from consentflow.domain.addresses import Subject
-from consentflow.storage.pool import Connection
+from consentflow.storage.pool import Connection, write_at_the_end, write_now
 
 Detail = Mapping[str, str | int | bool | None]
+
+_Entry = tuple[datetime, Subject | None, str | None, str, Detail]
+"""When, about whom, about which registration, what, and more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +31,41 @@ async def append(
     subject: Subject | None = None,
     registration_id: str | None = None,
 ) -> None:
-    """Adds an entry to the end of its chain.
+    """Adds an entry to the end of its chain, when the transaction ends: all of a transaction's by one statement.
 
-    A transaction that appends about no subject does so as the last thing: all such entries form one chain, and the
-    next is held up until it ends.
+    Entries about no subject form one chain, and the next is held up until this transaction has ended.
     """
-    await connection.execute(
-        "INSERT INTO ledger (at, subject, registration_id, event, detail) VALUES ($1, $2, $3, $4, $5)",
-        at,
-        subject,
-        registration_id,
-        event,
-        dict(detail),
-    )
+    await write_at_the_end(connection, _insert, [(at, subject, registration_id, event, detail)])
 
 
 async def append_all(
     connection: Connection, at: datetime, event: str, details: Iterable[tuple[Subject, Detail]]
 ) -> None:
     """Adds an entry of one kind to the chains of many subjects, whose locks are held."""
-    await connection.executemany(
-        "INSERT INTO ledger (at, subject, event, detail) VALUES ($1, $2, $3, $4)",
-        [(at, subject, event, dict(detail)) for subject, detail in details],
+    await write_at_the_end(connection, _insert, [(at, subject, None, event, detail) for subject, detail in details])
+
+
+async def _insert(connection: Connection, entries: Sequence[_Entry]) -> None:
+    # In the order in which they were added; the trigger that links an entry sees those before it.
+    await connection.execute(
+        """
+        INSERT INTO ledger (at, subject, registration_id, event, detail)
+        SELECT at, subject, registration_id, event, detail
+        FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
+            WITH ORDINALITY AS added (at, subject, registration_id, event, detail, place)
+        ORDER BY place
+        """,
+        [at for at, *_ in entries],
+        [subject for _, subject, *_ in entries],
+        [registration_id for _, _, registration_id, *_ in entries],
+        [event for *_, event, _ in entries],
+        [dict(detail) for *_, detail in entries],
     )
 
 
 async def knows_since(connection: Connection, subject: Subject, event: str, detail: Detail, since: datetime) -> bool:
     """Whether the subject's chain has such an event, with such a detail among others, after an instant."""
+    await write_now(connection)
     known: bool = await connection.fetchval(
         """
         SELECT EXISTS (
@@ -71,6 +82,7 @@ async def knows_since(connection: Connection, subject: Subject, event: str, deta
 
 async def of_registration(connection: Connection, registration_id: str) -> list[Entry]:
     """What happened to a registration, in order."""
+    await write_now(connection)
     rows = await connection.fetch(
         "SELECT at, event, detail FROM ledger WHERE registration_id = $1 ORDER BY entry_id", registration_id
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from consentflow.storage.pool import Connection
+from consentflow.storage.pool import Connection, write_at_the_end
 
 CHANNEL = "outbox"
 Payload = Mapping[str, str | int | bool | None]
@@ -22,23 +22,26 @@ class Row:
 
 async def write(connection: Connection, topic: str, payload: Payload) -> None:
     """Adds a message and wakes the relay when the transaction commits."""
-    await connection.execute(
-        "WITH message AS (INSERT INTO outbox (topic, payload) VALUES ($1, $2)) SELECT pg_notify($3, '')",
-        topic,
-        dict(payload),
-        CHANNEL,
-    )
+    await write_all(connection, topic, [payload])
 
 
 async def write_all(connection: Connection, topic: str, payloads: Sequence[Payload]) -> None:
     """Adds several messages of one topic and wakes the relay when the transaction commits."""
+    await write_at_the_end(connection, _insert, [(topic, payload) for payload in payloads])
+
+
+async def _insert(connection: Connection, messages: Sequence[tuple[str, Payload]]) -> None:
     await connection.execute(
         """
-        WITH messages AS (INSERT INTO outbox (topic, payload) SELECT $1, payload FROM unnest($2::jsonb[]) AS payload)
+        WITH messages AS (
+            INSERT INTO outbox (topic, payload)
+            SELECT topic, payload
+            FROM unnest($1::text[], $2::jsonb[]) WITH ORDINALITY AS written (topic, payload, place) ORDER BY place
+        )
         SELECT pg_notify($3, '')
         """,
-        topic,
-        [dict(payload) for payload in payloads],
+        [topic for topic, _ in messages],
+        [dict(payload) for _, payload in messages],
         CHANNEL,
     )
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from importlib.resources import as_file, files
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -19,7 +20,31 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record] | asyncpg.Connectio
 
 _MIGRATION_LOCK = 0x636F6E73656E74  # "consent": one migration at a time, whoever starts it
 
-_once_committed: ContextVar[list[Callable[[], object]] | None] = ContextVar("once_committed", default=None)
+Row = TypeVar("Row")
+Write: TypeAlias = Callable[[Connection, Sequence[Row]], Awaitable[None]]
+"""Writes rows of one kind, in their order, by one statement."""
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A transaction that has not ended.
+
+    Args:
+        rows: By what writes them, rows that nobody reads before the end.
+        once_committed: To be called then.
+    """
+
+    connection: Connection
+    rows: dict[Write[Any], list[Any]] = field(default_factory=dict)
+    once_committed: list[Callable[[], object]] = field(default_factory=list)
+
+    async def write_rows(self) -> None:
+        rows, self.rows = self.rows, {}
+        for write, kept in rows.items():
+            await write(self.connection, kept)
+
+
+_under_way: ContextVar[_UnderWay | None] = ContextVar("under_way", default=None)
 
 
 class Database:
@@ -60,15 +85,16 @@ class Database:
         """
         with _translated():
             pool = await self._opened()
-            waiting: list[Callable[[], object]] = []
-            outer = _once_committed.get()
+            outer = _under_way.get()
             async with pool.acquire(timeout=self._wait) as connection, connection.transaction():
-                _once_committed.set(waiting)
+                this = _UnderWay(connection)
+                _under_way.set(this)
                 try:
                     yield connection
+                    await this.write_rows()
                 finally:
-                    _once_committed.set(outer)
-            for call in waiting:
+                    _under_way.set(outer)
+            for call in this.once_committed:
                 call()
 
     async def listen(self, channel: str, heard: asyncio.Event) -> "Listener":
@@ -131,9 +157,29 @@ def after_commit(call: Callable[[], object]) -> None:
 
     What is called must neither fail nor take time.
     """
-    waiting = _once_committed.get()
-    if waiting is not None:
-        waiting.append(call)
+    this = _under_way.get()
+    if this is not None:
+        this.once_committed.append(call)
+
+
+async def write_at_the_end(connection: Connection, write: Write[Row], rows: Sequence[Row]) -> None:
+    """Keeps rows until the end of the transaction, when all that were kept for `write` go by one statement.
+
+    For what is only ever added and hardly read again in the same transaction; whoever reads it calls `write_now` first.
+    Outside of `Database.transaction` the rows are written at once.
+    """
+    this = _under_way.get()
+    if this is not None and this.connection is connection:
+        this.rows.setdefault(write, []).extend(rows)
+    else:
+        await write(connection, rows)
+
+
+async def write_now(connection: Connection) -> None:
+    """Writes what was kept for the end of the transaction, so that it can be read."""
+    this = _under_way.get()
+    if this is not None and this.connection is connection:
+        await this.write_rows()
 
 
 async def lock_subject(connection: Connection, subject: str) -> None:

@@ -18,7 +18,7 @@ from consentflow.domain.source_requests import (
     SourceState,
 )
 from consentflow.storage.ledger import Entry
-from consentflow.storage.pool import Connection
+from consentflow.storage.pool import Connection, write_now
 
 _NAMES = [field.name for field in fields(SourceRequest)]
 _COLUMNS = ", ".join(_NAMES)
@@ -185,6 +185,7 @@ async def find_registrations(connection: Connection, subject: Subject) -> list[F
 
 async def timeline(connection: Connection, request: SourceRequest) -> list[Entry]:
     """What happened to a request, its mails to the requester included, in order."""
+    await write_now(connection)
     rows = await connection.fetch(
         """
         SELECT at, event, detail FROM ledger

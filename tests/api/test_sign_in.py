@@ -16,7 +16,7 @@ from consentflow.domain.sign_in import LINK_VALIDITY, MOST_LINKS, SESSION_IDLE, 
 from consentflow.operations.officers import OfficerRole
 from consentflow.operations.posting import Outcome
 from consentflow.runtime import Parts
-from consentflow.storage.pool import Connection, Database
+from consentflow.storage.pool import Connection, Database, write_now
 from tests.api.signing_in import ANA, ask, form_token, link_for, link_in, mailed, sign_in
 from tests.conftest import HandClock, make_settings
 
@@ -72,6 +72,7 @@ class TestAsking:
             async with transaction(database) as connection:
                 connection.add_query_logger(note)
                 yield connection
+                await write_now(connection)
                 connection.remove_query_logger(note)
 
         def note(record: LoggedQuery) -> None:

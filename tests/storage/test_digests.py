@@ -98,7 +98,7 @@ class TestCollecting:
             await open_digests_for(connection, [("q", "other.example", DEMO, hour_of(clock.now()))], clock.now())
             with connection.query_logger(lambda record: statements.append(record.query)):
                 await open_digests_for(connection, [("p", "firma.example", DEMO, hour_of(clock.now()))], clock.now())
-        assert len(statements) == 4, "lock, look up, insert, tell Temporal"
+        assert len(statements) == 3, "lock, look up, insert; Temporal is told at the end of the transaction"
         assert len(await starts(parts)) == len(people)
 
     @pytest.mark.parametrize(
