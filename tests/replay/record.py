@@ -1,16 +1,9 @@
 """Records the histories that `test_replay.py` replays: one of every path a registration can take.
 
-Run ``python -m tests.replay.record`` at the root of the repository, or name the paths to record anew. Do so when a
-path is added. A history that exists is a promise to workflows that were started by older code: it is recorded anew
-only when no such workflow can be left, and never to make a failing replay pass. A change of the workflow that breaks
-it needs ``workflow.patched``.
-
-The data is made up, and what names the recording machine is taken out.
+Run ``python -m tests.replay.record`` at the root of the repository, or name the paths to record anew; `recording` says
+when to.
 """
 
-import asyncio
-import json
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
@@ -19,21 +12,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from consentflow.dev.postgres import postgres
-from consentflow.dev.temporal import connect, dev_server, free_port, time_skipping_server
-from consentflow.neighbours import prepare_search_attributes
-from tests.workflow.service import (
-    TIMER_STARTED,
-    PostOffice,
-    Service,
-    SkippingService,
-    real_service,
-    skipping_service,
-)
-
-HISTORIES = Path(__file__).parent / "histories"
+from consentflow.dev.temporal import connect, dev_server, free_port
+from tests.replay.recording import HISTORIES, keep, run, time_that_skips
+from tests.workflow.service import TIMER_STARTED, PostOffice, Service, SkippingService, real_service
 
 RealPath: TypeAlias = Callable[[Service], Awaitable[str]]
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 SkippingPath: TypeAlias = Callable[[SkippingService, PostOffice], Awaitable[str]]
 
 
@@ -201,7 +184,6 @@ PATHS = frozenset(path.__name__ for path in (*REAL, *SKIPPING))
 
 async def record(names: Collection[str]) -> None:
     """Takes the named paths, and writes the history of each one's last run."""
-    HISTORIES.mkdir(exist_ok=True)
     async with AsyncExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         database_url = await running.enter_async_context(postgres(folder / "postgres"))
@@ -213,17 +195,10 @@ async def record(names: Collection[str]) -> None:
                 for path in REAL:
                     if path.__name__ in names:
                         await _keep(path.__name__, service, await path(service))
-        for skipping_path in SKIPPING:
-            if skipping_path.__name__ not in names:
-                continue
-            name = skipping_path.__name__
-            async with time_skipping_server() as address:
-                client = await connect(address)
-                await prepare_search_attributes(client)
-                post = PostOffice(folder / f"mail-{name}")
-                memory = folder / f"clock-{name}.json"
-                async with skipping_service(database_url, client, post.port, post.maildir, memory) as skipping:
-                    await _keep(name, skipping, await skipping_path(skipping, post))
+    for skipping_path in SKIPPING:
+        if skipping_path.__name__ in names:
+            async with time_that_skips() as (skipping, post):
+                await _keep(skipping_path.__name__, skipping, await skipping_path(skipping, post))
 
 
 async def _is_asked(service: Service, registration: str) -> None:
@@ -237,27 +212,10 @@ async def _press(service: Service, address: str) -> None:
 
 async def _keep(name: str, service: Service, registration: str) -> None:
     await service.ends(registration)
-    history = json.loads((await service.history(registration)).to_json())
-    text = json.dumps(anonymous(history), indent=1)
-    (HISTORIES / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-
-
-def anonymous(node: Json) -> Json:
-    """The history without the names and paths of the machine it was recorded on; replaying looks at none of them."""
-    if isinstance(node, list):
-        return [anonymous(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    if node.get("kind") == "TASK_QUEUE_KIND_STICKY":
-        return {**node, "name": "sticky"}
-    kept = {key: anonymous(value) for key, value in node.items() if key != "stackTrace"}
-    if "identity" in kept:
-        kept["identity"] = "recorder"
-    return kept
+    await keep(
+        service.client.get_workflow_handle(f"registration/{registration}"), HISTORIES / "registration" / f"{name}.json"
+    )
 
 
 if __name__ == "__main__":
-    asked_for = sys.argv[1:] or sorted(PATHS)
-    if unknown := sorted(set(asked_for) - PATHS):
-        sys.exit(f"unknown paths: {', '.join(unknown)}")
-    asyncio.run(record(frozenset(asked_for)))
+    run(record, PATHS)

@@ -1,27 +1,20 @@
 """Records the histories of notifications, and of mails that travel alone, that `test_replay_digests.py` replays.
 
-Run ``python -m tests.replay.record_digests``, or name the paths to record anew; `record` says when to.
+Run ``python -m tests.replay.record_digests``, or name the paths to record anew; `recording` says when to.
 """
 
-import asyncio
-import json
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeAlias
 
-from temporalio.client import WorkflowHandle
-
 from consentflow.dev.postgres import postgres
-from consentflow.dev.temporal import connect, dev_server, free_port, time_skipping_server
-from consentflow.neighbours import prepare_search_attributes
-from tests.replay.record import HISTORIES, anonymous
-from tests.workflow.service import PostOffice, Service, SkippingService, real_service, skipping_service, until
+from consentflow.dev.temporal import connect, dev_server, free_port
+from tests.replay.recording import HISTORIES, Recorded, keep, run, time_that_skips
+from tests.workflow.service import PostOffice, Service, SkippingService, real_service, until
 from tests.workflow.test_digests import ANA, DAILY, IMMEDIATE, Partnership
 
-Recorded: TypeAlias = WorkflowHandle[object, object]
 RealPath: TypeAlias = Callable[[Service, Partnership], Awaitable[Recorded]]
 SkippingPath: TypeAlias = Callable[[SkippingService, Partnership, PostOffice], Awaitable[Recorded]]
 
@@ -163,30 +156,28 @@ NAMES = frozenset(path.__name__ for path in (*REAL, *SKIPPING))
 
 async def record(names: Collection[str]) -> None:
     """Takes the named paths, each with a database and a server of its own, and writes their histories."""
-    for name in sorted(names):
-        async with AsyncExitStack() as running:
-            folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
-            database_url = await running.enter_async_context(postgres(folder / "postgres"))
-            post = PostOffice(folder / "mail")
-            if real := [path for path in REAL if path.__name__ == name]:
-                client = await connect(
-                    await running.enter_async_context(dev_server(folder / "temporal.db", free_port()))
+    for path in REAL:
+        if path.__name__ in names:
+            await _record_in_real_time(path)
+    for skipping_path in SKIPPING:
+        if skipping_path.__name__ in names:
+            async with time_that_skips() as (skipping, post):
+                await _keep(
+                    skipping_path.__name__, skipping, await skipping_path(skipping, Partnership(skipping), post)
                 )
-                service = await running.enter_async_context(real_service(database_url, client, post.port, post.maildir))
-                await service.parts.database.migrate()
-                handle = await real[0](service, Partnership(service))
-                async with service.working(), post.open():
-                    await _keep(name, service, handle)
-                continue
-            client = await connect(await running.enter_async_context(time_skipping_server()))
-            await prepare_search_attributes(client)
-            clock = folder / "clock.json"
-            skipping = skipping_service(database_url, client, post.port, post.maildir, clock)
-            async with skipping as service_that_skips:
-                await service_that_skips.parts.database.migrate()
-                (skips,) = [path for path in SKIPPING if path.__name__ == name]
-                handle = await skips(service_that_skips, Partnership(service_that_skips), post)
-                await _keep(name, service_that_skips, handle)
+
+
+async def _record_in_real_time(path: RealPath) -> None:
+    async with AsyncExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        database_url = await running.enter_async_context(postgres(folder / "postgres"))
+        client = await connect(await running.enter_async_context(dev_server(folder / "temporal.db", free_port())))
+        post = PostOffice(folder / "mail")
+        service = await running.enter_async_context(real_service(database_url, client, post.port, post.maildir))
+        await service.parts.database.migrate()
+        handle = await path(service, Partnership(service))
+        async with service.working(), post.open():
+            await _keep(path.__name__, service, handle)
 
 
 async def _keep(name: str, service: Service, handle: Recorded) -> None:
@@ -194,12 +185,7 @@ async def _keep(name: str, service: Service, handle: Recorded) -> None:
         return await service.parts.agenda.outbox_depth() == 0
 
     await until("Temporal has heard of it", heard)
-    await handle.result()
-    kind = "mail" if handle.id.startswith("mail/") else "digest"
-    history = json.loads((await handle.fetch_history()).to_json())
-    file = HISTORIES / kind / f"{name}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(anonymous(history), indent=1) + "\n", encoding="utf-8")
+    await keep(handle, HISTORIES / handle.id.partition("/")[0] / f"{name}.json")
 
 
 async def _invited(service: Service) -> None:
@@ -228,7 +214,4 @@ async def _only_mail(service: Service) -> Recorded:
 
 
 if __name__ == "__main__":
-    asked_for = sys.argv[1:] or sorted(NAMES)
-    if unknown := sorted(set(asked_for) - NAMES):
-        sys.exit(f"unknown paths: {', '.join(unknown)}")
-    asyncio.run(record(frozenset(asked_for)))
+    run(record, NAMES)

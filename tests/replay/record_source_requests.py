@@ -1,30 +1,17 @@
 """Records the histories of data-source requests that `test_replay_source_requests.py` replays, one of every path.
 
-Run ``python -m tests.replay.record_source_requests``, or name the paths to record anew; `record` says when to.
+Run ``python -m tests.replay.record_source_requests``, or name the paths to record anew; `recording` says when to.
 """
 
-import asyncio
-import json
-import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeAlias
 
-from consentflow.dev.mailbox import mail_sink
-from consentflow.dev.postgres import postgres
-from consentflow.dev.temporal import connect, time_skipping_server
 from consentflow.domain.source_intake import PauseIn
 from consentflow.domain.source_requests import SourceDecision
-from consentflow.neighbours import prepare_search_attributes
-from tests.replay.record import HISTORIES as ALL_HISTORIES
-from tests.replay.record import anonymous
-from tests.workflow.service import SkippingService, skipping_service
+from tests.replay.recording import HISTORIES, keep, run, time_that_skips
+from tests.workflow.service import SkippingService
 from tests.workflow.test_source_requests import ACTOR, DAY, Requests, officer, passes_until
-
-HISTORIES = ALL_HISTORIES / "source_request"
 
 RequestPath: TypeAlias = Callable[[SkippingService, Requests], Awaitable[str]]
 
@@ -104,33 +91,15 @@ NAMES = frozenset(path.__name__ for path in PATHS)
 
 
 async def record(names: Collection[str]) -> None:
-    """Takes the named paths, each on a server of its own, and writes the history of each one's last run."""
-    HISTORIES.mkdir(exist_ok=True)
+    """Takes the named paths, each with a database and a server of its own, and writes their histories."""
     for path in PATHS:
-        if path.__name__ not in names:
-            continue
-        async with AsyncExitStack() as running:
-            folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
-            database_url = await running.enter_async_context(postgres(folder / "postgres"))
-            client = await connect(await running.enter_async_context(time_skipping_server()))
-            await prepare_search_attributes(client)
-            maildir, clock = folder / "mail", folder / "clock.json"
-            port = await running.enter_async_context(mail_sink(maildir))
-            service = skipping_service(database_url, client, port, maildir, clock)
-            # The tables come first: a service begins to work at once.
-            async with service as skipping:
-                await skipping.parts.database.migrate()
-                async with officer(skipping) as requests:
-                    request_id = await path(skipping, requests)
-                    await requests.ends(request_id)
-                    handle = client.get_workflow_handle(f"source-request/{request_id}")
-                    history = json.loads((await handle.fetch_history()).to_json())
-            text = json.dumps(anonymous(history), indent=1)
-            (HISTORIES / f"{path.__name__}.json").write_text(text + "\n", encoding="utf-8")
+        if path.__name__ in names:
+            async with time_that_skips() as (skipping, post), post.open(), officer(skipping) as requests:
+                request_id = await path(skipping, requests)
+                await requests.ends(request_id)
+                handle = skipping.client.get_workflow_handle(f"source-request/{request_id}")
+                await keep(handle, HISTORIES / "source_request" / f"{path.__name__}.json")
 
 
 if __name__ == "__main__":
-    asked_for = sys.argv[1:] or sorted(NAMES)
-    if unknown := sorted(set(asked_for) - NAMES):
-        sys.exit(f"unknown paths: {', '.join(unknown)}")
-    asyncio.run(record(frozenset(asked_for)))
+    run(record, NAMES)

@@ -1,7 +1,5 @@
 """Notifications and lone mails that were started by older code still run to their end: histories are replayed."""
 
-import base64
-import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -9,15 +7,14 @@ from pathlib import Path
 import pytest
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from consentflow.activities.digests import NOTHING_TO_TELL
 from consentflow.operations.posting import Outcome
 from consentflow.workflows.digest import DigestOrder, DigestWorkflow
 from consentflow.workflows.mail import MailOrder, MailWorkflow
-from tests.replay.record import HISTORIES
 from tests.replay.record_digests import NAMES
+from tests.replay.recording import HISTORIES, read, result_of, told_by
 
 FILES = sorted([*(HISTORIES / "digest").glob("*.json"), *(HISTORIES / "mail").glob("*.json")])
 EACH = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -45,17 +42,6 @@ class CarelesslyChangedMail(MailWorkflow):
         return end
 
 
-def read(file: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json(f"{file.parent.name}/{file.stem}", file.read_text(encoding="utf-8"))
-
-
-def end_of(file: Path) -> str:
-    """What the workflow answered."""
-    last = read(file).events[-1].workflow_execution_completed_event_attributes
-    end: str = json.loads(last.result.payloads[0].data)
-    return end
-
-
 @EACH
 async def test_todays_workflow_takes_the_recorded_path(file: Path) -> None:
     await Replayer(workflows=[DigestWorkflow, MailWorkflow]).replay_workflow(read(file))
@@ -74,13 +60,11 @@ def test_every_path_has_its_history() -> None:
 
 
 def test_the_histories_come_to_every_end() -> None:
-    ends = {end_of(file) for file in FILES}
+    ends = {result_of(file) for file in FILES}
     assert ends == {NOTHING_TO_TELL, *Outcome} - {Outcome.UNSURE}, "an unsure one looks like an accepted one"
 
 
 @EACH
 def test_a_history_ends_completed_and_names_neither_persons_nor_the_recording_machine(file: Path) -> None:
     assert read(file).events[-1].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
-    text = file.read_text(encoding="utf-8")
-    seen = [text, *(base64.b64decode(data).decode() for data in re.findall(r'"data": "([^"]*)"', text))]
-    assert [part for part in seen if re.search(r"@|\.py\b|\.example|partner-1", part)] == []
+    assert [part for part in told_by(file) if re.search(r"@|\.py\b|\.example|partner-1", part)] == []

@@ -1,7 +1,5 @@
 """Data-source requests that were started by older code still run to their end: recorded histories are replayed."""
 
-import base64
-import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -9,13 +7,13 @@ from pathlib import Path
 import pytest
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from consentflow.workflows.source_request import SourceRequestOrder, SourceRequestWorkflow
-from tests.replay.record_source_requests import HISTORIES, NAMES
+from tests.replay.record_source_requests import NAMES
+from tests.replay.recording import HISTORIES, read, told_by
 
-FILES = sorted(HISTORIES.glob("*.json"))
+FILES = sorted((HISTORIES / "source_request").glob("*.json"))
 EACH = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
 
@@ -27,10 +25,6 @@ class CarelesslyChanged(SourceRequestWorkflow):
     async def run(self, order: SourceRequestOrder) -> None:
         await super().run(order)
         await workflow.sleep(timedelta(seconds=1))
-
-
-def read(file: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json(f"source-request/{file.stem}", file.read_text(encoding="utf-8"))
 
 
 @EACH
@@ -61,7 +55,4 @@ def test_the_histories_wait_for_their_time_and_are_woken_before_it() -> None:
 @EACH
 def test_a_history_ends_completed_and_names_neither_persons_nor_the_recording_machine(file: Path) -> None:
     assert read(file).events[-1].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
-    text = file.read_text(encoding="utf-8")
-    seen = [text, *(base64.b64decode(data).decode() for data in re.findall(r'"data": "([^"]*)"', text))]
-    assert [part for part in seen if re.search(r"@|\.py\b|firma\.example", part)] == []
-    assert json.loads(text)
+    assert [part for part in told_by(file) if re.search(r"@|\.py\b|firma\.example", part)] == []
