@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from consentflow import appointing, disclosing, policing, sweeping
+from consentflow import appointing, disclosing, importing, policing, sweeping
 from consentflow.domain.audit import Findings
 from consentflow.domain.clock import SystemClock
 from consentflow.domain.errors import ConsentflowError, InvalidInput, NotFound
@@ -34,6 +34,7 @@ app.add_typer(appointing.app, name="officers")
 app.add_typer(policing.app, name="policy")
 app.add_typer(disclosing.app, name="access")
 app.command()(sweeping.retention)
+app.command("import")(importing.import_)
 
 _out = Console()
 _err = Console(stderr=True)

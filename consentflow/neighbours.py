@@ -20,6 +20,7 @@ from temporalio.runtime import (
 )
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from consentflow import tracing
 from consentflow.calls import SEARCH_ATTRIBUTES, refused
 from consentflow.domain.errors import StorageUnavailable
 from consentflow.settings import InvalidSettings, TemporalSettings
@@ -58,6 +59,7 @@ async def connect_temporal(settings: TemporalSettings, *, metrics_address: str |
             api_key=settings.api_key.get_secret_value() if settings.api_key else None,
             tls=tls,
             runtime=engine,
+            interceptors=tracing.interceptors(),
         )
 
     return await patiently("temporal", connect)

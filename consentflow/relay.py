@@ -2,11 +2,16 @@
 
 A message is held by a transaction while Temporal is asked; it goes only after Temporal has taken it. So it may be
 delivered twice (the relay dies in between) and never lost; every call here is right when repeated.
+
+Several loads are on their way at once, so that the slowest call of one holds up no other. Messages about one matter may
+therefore overtake each other, as they may between two relays; whoever is told sees by revisions, or by the record, what
+is out of date.
 """
 
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from temporalio.client import Client
@@ -14,6 +19,7 @@ from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy, W
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from consentflow import tracing
 from consentflow.calls import Call, call_of
 from consentflow.domain.clock import Clock
 from consentflow.domain.errors import StorageUnavailable
@@ -24,6 +30,12 @@ from consentflow.storage.pool import Database, Listener
 LONGEST_PAUSE = timedelta(seconds=30)
 """The longest a message waits between two tries, and the longest the relay sleeps without having been woken."""
 
+_MESSAGING = {
+    "messaging.system": "consentflow",
+    "messaging.destination.name": "outbox",
+    "messaging.operation.type": "process",
+}
+
 _log = structlog.get_logger("consentflow.relay")
 
 
@@ -32,11 +44,20 @@ class Relay:
 
     Args:
         searchable: Whether Temporal knows our search attributes.
-        most: How many messages are in flight at once.
+        most: How many messages one load has at most.
+        loads: How many loads are on their way at once; each takes a connection of the database.
     """
 
     def __init__(
-        self, database: Database, client: Client, clock: Clock, task_queue: str, *, searchable: bool, most: int = 100
+        self,
+        database: Database,
+        client: Client,
+        clock: Clock,
+        task_queue: str,
+        *,
+        searchable: bool,
+        most: int = 33,
+        loads: int = 3,
     ) -> None:
         self._database = database
         self._client = client
@@ -44,6 +65,8 @@ class Relay:
         self._task_queue = task_queue
         self._searchable = searchable
         self._most = most
+        self._places = asyncio.Semaphore(loads)
+        self._under_way: set[asyncio.Task[int]] = set()
 
     async def run(self) -> None:
         """Delivers as messages come; waits out whatever is down."""
@@ -54,8 +77,9 @@ class Relay:
                 try:
                     if listener is None or not listener.alive:
                         listener = await self._database.listen(outbox.CHANNEL, heard)
+                    await self._places.acquire()  # meanwhile messages gather for the next load
                     heard.clear()
-                    if await self.deliver() == 0:
+                    if await self._set_out() < self._most:
                         await _either(heard, timedelta(seconds=1))
                 except StorageUnavailable as error:
                     _log.warning("postgres is not there; waiting", error=str(error))
@@ -64,13 +88,41 @@ class Relay:
                     _log.exception("unexpected; going on", error=type(error).__name__)
                     await asyncio.sleep(1)
         finally:
+            for load in self._under_way:
+                load.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
             if listener is not None:
                 await listener.close()
 
-    async def deliver(self) -> int:
-        """Delivers what is ready, up to the most in flight; returns how many messages Temporal took."""
+    async def _set_out(self) -> int:
+        """Sends a load on its way, in a place that it gives back; returns how many messages it found ready.
+
+        Raises:
+            StorageUnavailable: It could not even look.
+        """
+        claimed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        load = asyncio.create_task(self.deliver(claimed), name="load")
+        self._under_way.add(load)
+        load.add_done_callback(partial(self._come_home, claimed))
+        await asyncio.wait({load, claimed}, return_when=asyncio.FIRST_COMPLETED)
+        return claimed.result() if claimed.done() else await load
+
+    def _come_home(self, claimed: asyncio.Future[int], load: asyncio.Task[int]) -> None:
+        self._under_way.discard(load)
+        self._places.release()
+        if not load.cancelled() and (error := load.exception()) and claimed.done():  # else whoever sent it hears of it
+            _log.warning("postgres went away; what was delivered may be again", error=type(error).__name__)
+
+    async def deliver(self, claimed: asyncio.Future[int] | None = None) -> int:
+        """Delivers one load of what is ready; returns how many messages Temporal took.
+
+        Args:
+            claimed: Told how many there are as soon as they are held.
+        """
         async with self._database.transaction() as connection:
             rows = await outbox.claim(connection, self._most)
+            if claimed is not None:
+                claimed.set_result(len(rows))
             if not rows:
                 return 0
             taken = await asyncio.gather(*(self._deliver(row) for row in rows))
@@ -83,7 +135,8 @@ class Relay:
 
     async def _deliver(self, row: Row) -> bool:
         try:
-            await self._make(call_of(row.topic, row.payload))
+            with tracing.within(row.trace), tracing.span(f"process {row.topic}", "consumer", _MESSAGING):
+                await self._make(call_of(row.topic, row.payload))
         except RPCError as error:
             _log.warning("temporal did not take a message", topic=row.topic, status=error.status.name)
             return False

@@ -25,6 +25,7 @@ from consentflow.operations.agenda import Agenda
 from consentflow.operations.audit import Acts
 from consentflow.operations.backlog import Backlog
 from consentflow.operations.bounces import Bounces
+from consentflow.operations.bulk import Bulk
 from consentflow.operations.consent import Consent
 from consentflow.operations.credits import Credits
 from consentflow.operations.dossiers import Dossiers
@@ -93,6 +94,11 @@ class Parts:
     def registrations(self) -> Registrations:
         """Operations on registrations."""
         return Registrations(self.database, self.clock, self.policy, self._secret)
+
+    @cached_property
+    def bulk(self) -> Bulk:
+        """The operation of taking many registrations."""
+        return Bulk(self.registrations)
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -147,6 +147,13 @@ class HolidaySettings(_Group):
         return RestDays(self.country, self.subdivision, ZoneInfo(self.time_zone))
 
 
+class TracingSettings(_Group):
+    """Where traces go."""
+
+    endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    """An OTLP receiver that speaks HTTP, such as ``http://collector.example:4318``; without it nothing is traced."""
+
+
 class LimitSettings(_Group):
     """How often somebody may, such as ``10/minute;50/hour``; empty for no limit. Each process counts for itself."""
 
@@ -191,6 +198,7 @@ class Settings(BaseSettings):
     notifications: NotificationSettings = NotificationSettings()
     source_requests: SourceRequestSettings = SourceRequestSettings()
     limits: LimitSettings = LimitSettings()
+    tracing: TracingSettings = TracingSettings()
     trusted_proxies: str = "127.0.0.1,::1"
     """Addresses and networks, with commas between, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     policy_file: Path | None = None

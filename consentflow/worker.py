@@ -9,7 +9,13 @@ import structlog
 from prometheus_client import start_http_server
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+from temporalio.worker import (
+    PollerBehaviorAutoscaling,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+)
+from uvicorn.loops.auto import auto_loop_factory
 
 from consentflow.activities.digests import DigestActivities
 from consentflow.activities.ledger import LedgerActivities
@@ -20,12 +26,14 @@ from consentflow.activities.sign_in import SignInActivities
 from consentflow.activities.source_requests import SourceRequestActivities
 from consentflow.domain.clock import SystemClock
 from consentflow.logs import set_up_logging
+from consentflow.mail.traced import TracedMailer
 from consentflow.neighbours import connect_temporal, patiently, prepare_search_attributes
 from consentflow.relay import Relay
 from consentflow.runtime import Parts
 from consentflow.schedules import keep_schedules
 from consentflow.settings import InvalidSettings, Settings, read_settings
 from consentflow.signals import until_stopped
+from consentflow.tracing import sending_traces
 from consentflow.workflows.digest import DigestWorkflow
 from consentflow.workflows.ledger import LedgerCheckpointWorkflow, LedgerVerificationWorkflow
 from consentflow.workflows.mail import MailWorkflow
@@ -37,6 +45,12 @@ from consentflow.workflows.source_request import SourceRequestWorkflow
 
 DRAIN = timedelta(seconds=30)
 """How long what is in flight may take to finish after the process was told to stop."""
+
+IN_HAND = 4
+"""Mails that are in hand for each connection to the mail server: while one is sent others are written and recorded.
+
+They are recorded together, so it saves time; but whatever is in hand when a worker is killed counts as unsure.
+"""
 
 _log = structlog.get_logger("consentflow.worker")
 
@@ -52,7 +66,8 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
     temporal = parts.settings.temporal
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.database.close)
-        mailer = await stack.enter_async_context(parts.mailer())
+        smtp = parts.settings.smtp
+        mailer = TracedMailer(await stack.enter_async_context(parts.mailer()), smtp.host, smtp.port)
         activities = RegistrationActivities(parts.sending, mailer)
         mails = MailActivities(parts.posting, mailer)
         digests = DigestActivities(parts.digests, parts.posting, mailer)
@@ -64,7 +79,7 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
             client,
             task_queue=temporal.task_queue + MAIL_QUEUE_SUFFIX,
             activities=[activities.send_double_opt_in, activities.send_notice, mails.send, digests.send],
-            max_concurrent_activities=parts.settings.smtp.connections,
+            max_concurrent_activities=mails_in_hand(parts.settings),
             max_task_queue_activities_per_second=parts.settings.smtp.mails_per_second,
             graceful_shutdown_timeout=DRAIN,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -91,6 +106,7 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
                 sign_in.answer,
                 source_requests.advance,
             ],
+            workflow_runner=UnsandboxedWorkflowRunner(),  # the sandbox is for what replays every path: the tests
             graceful_shutdown_timeout=DRAIN,
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -99,7 +115,14 @@ async def working(parts: Parts, client: Client, *, searchable: bool) -> AsyncIte
         await stack.enter_async_context(mail)
         await stack.enter_async_context(course)
         await patiently("temporal", lambda: keep_schedules(client, temporal.task_queue))
-        relay = Relay(parts.database, client, parts.clock, temporal.task_queue, searchable=searchable)
+        relay = Relay(
+            parts.database,
+            client,
+            parts.clock,
+            temporal.task_queue,
+            searchable=searchable,
+            loads=min(3, parts.settings.database_connections // 2),
+        )
         carrying = asyncio.create_task(relay.run(), name="relay")
         stack.push_async_callback(_end, carrying)
         yield
@@ -115,6 +138,11 @@ async def run(settings: Settings) -> None:
             _log.info("working", task_queue=settings.temporal.task_queue)
             await until_stopped()
             _log.info("draining")
+
+
+def mails_in_hand(settings: Settings) -> int:
+    """How many mails a worker has in hand. Where an unsure mail is held, no more than may really be unsure."""
+    return settings.smtp.connections * (IN_HAND if settings.mail.when_unsure == "retry" else 1)
 
 
 @contextmanager
@@ -146,7 +174,11 @@ def main() -> None:
     """Runs a worker from the environment's settings."""
     settings = read_settings()
     set_up_logging(settings.log_format)
-    asyncio.run(run(settings))
+    with (
+        sending_traces(settings.tracing.endpoint, "worker"),
+        asyncio.Runner(loop_factory=auto_loop_factory()) as runner,  # uvloop, where there is one
+    ):
+        runner.run(run(settings))
 
 
 def _deployment(build_id: str | None) -> WorkerDeploymentConfig | None:

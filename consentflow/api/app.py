@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
+from uvicorn.loops.auto import auto_loop_factory
 
 from consentflow.api import (
     access,
@@ -21,6 +22,7 @@ from consentflow.api import (
     inbound,
     partners,
     problems,
+    registration_batches,
     registrations,
     source_requests,
     subscribers,
@@ -35,6 +37,7 @@ from consentflow.pages.render import PageRenderer
 from consentflow.runtime import Parts
 from consentflow.settings import Settings, read_settings
 from consentflow.signals import until_stopped
+from consentflow.tracing import sending_traces
 
 DESCRIPTION = """\
 Takes registrations of leads by partners and sees to it that each lead is asked, told or left alone as the law of
@@ -56,6 +59,7 @@ def create_app(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        parts.registrations.make_ready()
         yield
         await parts.database.close()
 
@@ -72,9 +76,10 @@ def create_app(parts: Parts) -> FastAPI:
     problems.install(app)
     session.install(app)
     crowding.install(app)
-    app.add_middleware(BodyLimits)
+    app.add_middleware(BodyLimits, streamed={registration_batches.PATH})
     app.add_middleware(Measured)
     app.include_router(registrations.router)
+    app.include_router(registration_batches.router)
     app.include_router(events.router)
     app.include_router(erasures.router)
     app.include_router(access.router)
@@ -141,4 +146,8 @@ def main() -> None:
     """Runs the API from the environment's settings."""
     settings = read_settings()
     set_up_logging(settings.log_format)
-    asyncio.run(run(settings))
+    with (
+        sending_traces(settings.tracing.endpoint, "api"),
+        asyncio.Runner(loop_factory=auto_loop_factory()) as runner,  # uvloop, where there is one
+    ):
+        runner.run(run(settings))

@@ -1,33 +1,39 @@
 """Who may call what: API keys with roles."""
 
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import HTTPException, Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from fastapi.security.utils import get_authorization_scheme_param
 
 from consentflow.operations.keys import Caller, Keys, Role
 from consentflow.rates import Rate
 
-_bearer = HTTPBearer(auto_error=False, description="An API key made by `consentflow keys create`.")
 
+class _Requires(SecurityBase):
+    """The dependency; FastAPI documents it, and solves it as one, since it runs for every request."""
 
-def requires(*roles: Role) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that lets only keys of these roles pass, and admins; tells an endpoint that asks who calls."""
+    def __init__(self, roles: tuple[Role, ...]) -> None:
+        self.model = HTTPBearer(description="An API key made by `consentflow keys create`.")
+        self.scheme_name = "HTTPBearer"
+        self._roles = frozenset({Role.ADMIN, *roles})
 
-    async def check(
-        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Caller:
+    async def __call__(self, request: Request) -> Caller:
+        """Who calls."""
+        scheme, key = get_authorization_scheme_param(request.headers.get("Authorization"))
         keys: Keys = request.app.state.parts.keys
-        caller = await keys.caller_of(credentials.credentials) if credentials else None
+        caller = await keys.caller_of(key) if key and scheme.lower() == "bearer" else None
         if caller is None:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
-        if caller.role is not Role.ADMIN and caller.role not in roles:
+        if caller.role not in self._roles:
             raise HTTPException(HTTPStatus.FORBIDDEN)
         rate: Rate = request.app.state.parts.key_rate
         if wait := rate.wait_of(caller.name):
             raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": str(wait)})
         return caller
 
-    return check
+
+def requires(*roles: Role) -> _Requires:
+    """A dependency that lets only keys of these roles pass, and admins; tells an endpoint that asks who calls."""
+    return _Requires(roles)

@@ -1,6 +1,5 @@
 """Errors as problem documents (RFC 9457): a stable ``code``, no personal data, no traceback."""
 
-import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -13,11 +12,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from consentflow.domain.errors import Conflict, InvalidInput, NotFound, StorageUnavailable
+from consentflow.domain.faults import Fault, faults_of
 
 MEDIA_TYPE = "application/problem+json"
 
 _log = structlog.get_logger("consentflow.api")
-_HARMLESS_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class FieldError(BaseModel):
@@ -48,10 +47,14 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """A problem document as a response."""
-    document = Problem(title=status.phrase, status=status, code=code, detail=detail, errors=errors)
-    return JSONResponse(
-        document.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE, headers=dict(headers or {})
-    )
+    return _answer(as_problem(status, code, detail, errors=errors), headers)
+
+
+def as_problem(
+    status: HTTPStatus, code: str, detail: str | None = None, *, errors: list[FieldError] | None = None
+) -> Problem:
+    """A problem document."""
+    return Problem(title=status.phrase, status=status, code=code, detail=detail, errors=errors)
 
 
 def field_errors(errors: Sequence[Any], skip: int = 0) -> list[FieldError]:
@@ -61,14 +64,27 @@ def field_errors(errors: Sequence[Any], skip: int = 0) -> list[FieldError]:
         errors: As pydantic tells them.
         skip: How many leading parts of each location name our own parameters.
     """
-    found = []
-    for error in errors:
-        parts = [str(part) for part in error["loc"][skip:]]
-        if error["type"] == "extra_forbidden" and parts and not _HARMLESS_NAME.fullmatch(parts[-1]):
-            parts[-1] = "?"
-        pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
-        found.append(FieldError(pointer=pointer, code=error["type"], detail=error["msg"]))
-    return found
+    return as_field_errors(faults_of(errors, skip))
+
+
+def as_field_errors(faults: Sequence[Fault]) -> list[FieldError]:
+    """Faults as a problem document tells them."""
+    return [FieldError(pointer=fault.pointer, code=fault.code, detail=fault.reason) for fault in faults]
+
+
+def problem_of(error: InvalidInput | NotFound | Conflict | StorageUnavailable) -> Problem:
+    """The problem document of an error that operations raise."""
+    match error:
+        case InvalidInput():
+            errors = [FieldError(pointer=error.pointer, code=error.code, detail=error.reason)]
+            return as_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", errors=errors)
+        case NotFound():
+            return as_problem(HTTPStatus.NOT_FOUND, "not_found", f"There is no such {error}.")
+        case Conflict():
+            return as_problem(HTTPStatus.CONFLICT, error.code, _CONFLICTS.get(error.code, str(error)))
+        case StorageUnavailable():
+            detail = "The database cannot be reached. Nothing was stored; try again."
+            return as_problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage_unavailable", detail)
 
 
 def install(app: FastAPI) -> None:
@@ -83,23 +99,20 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(InvalidInput)
     async def invalid_input(_: Request, error: InvalidInput) -> JSONResponse:
-        fields = [FieldError(pointer=error.pointer, code=error.code, detail=error.reason)]
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", errors=fields)
+        return _answer(problem_of(error))
 
     @app.exception_handler(NotFound)
     async def not_found(_: Request, error: NotFound) -> JSONResponse:
-        return problem(HTTPStatus.NOT_FOUND, "not_found", f"There is no such {error}.")
+        return _answer(problem_of(error))
 
     @app.exception_handler(Conflict)
     async def conflict(_: Request, error: Conflict) -> JSONResponse:
-        detail = _CONFLICTS.get(error.code, str(error))
-        return problem(HTTPStatus.CONFLICT, error.code, detail)
+        return _answer(problem_of(error))
 
     @app.exception_handler(StorageUnavailable)
     async def unavailable(_: Request, error: StorageUnavailable) -> JSONResponse:
         _log.warning("postgres is not there", error=str(error))
-        detail = "The database cannot be reached. Nothing was stored; try again."
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage_unavailable", detail, headers={"Retry-After": "5"})
+        return _answer(problem_of(error), {"Retry-After": "5"})
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
@@ -111,6 +124,11 @@ def install(app: FastAPI) -> None:
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         _log.error("unexpected", error=type(error).__name__)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error")
+
+
+def _answer(document: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    content = document.model_dump(exclude_none=True)
+    return JSONResponse(content, document.status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
 def _document(app: FastAPI) -> None:

@@ -1,6 +1,7 @@
 """Registrations and account status."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
@@ -74,12 +75,12 @@ class RegistrationOut(BaseModel):
         )
 
 
-def _registrations(request: Request) -> Registrations:
+async def _registrations(request: Request) -> Registrations:
     operations: Registrations = request.app.state.parts.registrations
     return operations
 
 
-def _accounts(request: Request) -> Accounts:
+async def _accounts(request: Request) -> Accounts:
     operations: Accounts = request.app.state.parts.accounts
     return operations
 
@@ -90,17 +91,15 @@ Operations = Annotated[Registrations, Depends(_registrations)]
 @router.post(
     "/registrations",
     status_code=202,
+    response_model=RegistrationOut,
     dependencies=[Depends(requires(Role.REGISTRAR))],
     responses=also(409) | {200: {"model": RegistrationOut, "description": "Taken before; nothing was done twice."}},
 )
-async def register(
-    body: Annotated[RegistrationIn, Body()], operations: Operations, response: Response
-) -> RegistrationOut:
+async def register(body: Annotated[RegistrationIn, Body()], request: Request) -> Response:
     """Takes a registration. The same id and content again changes nothing and answers 200."""
-    standing, new = await operations.register(body)
-    if not new:
-        response.status_code = 200
-    return RegistrationOut.of(standing)
+    standing, new = await (await _registrations(request)).register(body)
+    resource = RegistrationOut.of(standing).model_dump_json()
+    return Response(resource, HTTPStatus.ACCEPTED if new else HTTPStatus.OK, media_type="application/json")
 
 
 @router.get(

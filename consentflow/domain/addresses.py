@@ -14,6 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from consentflow.domain.errors import InvalidInput
 from consentflow.domain.names import ENCODED_WORD
+from consentflow.domain.plain import is_plain_address
 
 MAX_LENGTH: Final = 254
 """Octets of a whole address (RFC 5321 section 4.5.3.1.3, less the angle brackets)."""
@@ -101,7 +102,13 @@ def read_mailbox(text: str) -> Mailbox:
             is empty, for the caller to fill in; the message does not repeat the address.
     """
     given = text.strip()
-    if len(given) > MAX_LENGTH or ENCODED_WORD in given or any(map(_is_unsafe, given)):
+    if len(given) > MAX_LENGTH or ENCODED_WORD in given:
+        raise _invalid_address()
+    if is_plain_address(given):
+        local, _, host = given.rpartition("@")
+        domain = host.lower()
+        return Mailbox(f"{local}@{domain}", _canonical(local, domain), domain)
+    if any(map(_is_unsafe, given)):
         raise _invalid_address()
     try:
         valid = validate_email(given, allow_smtputf8=True, allow_quoted_local=False, check_deliverability=False)

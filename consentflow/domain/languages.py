@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from babel.core import get_global
 from babel.languages import get_official_languages
@@ -33,13 +34,18 @@ def letter_language(wanted: str | None, country: str | None, company_domain: str
         country: ISO 3166-1 alpha-2; None when unknown.
         company_domain: The company's registrable domain; None when there is none.
     """
-    spoken = get_official_languages(country, de_facto=True) if country else ()
+    spoken = _spoken_in(country) if country else ()
     top_level_domain = (company_domain or "").rpartition(".")[2] if country is None else ""
     return (
         _first_written([_primary_language(wanted or ""), *spoken])
         or _TOP_LEVEL_DOMAINS.get(top_level_domain)
         or Language.ENGLISH
     )
+
+
+@lru_cache(256)
+def _spoken_in(country: str) -> tuple[str, ...]:
+    return tuple(get_official_languages(country, de_facto=True))
 
 
 def _primary_language(tag: str) -> str:

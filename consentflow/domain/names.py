@@ -30,7 +30,8 @@ def read_name(text: str | None, pointer: str, limit: int = 200) -> str | None:
         InvalidInput: ``forbidden_characters`` or ``too_long``.
     """
     trimmed = (text or "").strip()
-    if ENCODED_WORD in trimmed or any(map(_is_forbidden, trimmed)):
+    # What is printable has none of them; it is quicker to ask that first.
+    if ENCODED_WORD in trimmed or (not trimmed.isprintable() and any(map(_is_forbidden, trimmed))):
         raise InvalidInput(pointer, "forbidden_characters", "The text has characters that no name has.")
     name = " ".join(unicodedata.normalize("NFC", trimmed).split())
     if len(name) > limit:

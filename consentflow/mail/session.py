@@ -207,7 +207,9 @@ class Session:
 
 def _dotted(content: bytes) -> bytes:
     """The content as it goes over the wire: dots that open a line doubled, and the final one (section 4.5.2)."""
-    return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
+    if b"\r\n." in content or content.startswith(b"."):
+        content = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
+    return content + b".\r\n"
 
 
 @contextmanager

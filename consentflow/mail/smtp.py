@@ -163,8 +163,19 @@ def _require_lines(content: bytes) -> None:
     """Insist on lines as RFC 5321 section 2.3.8 has them: a bare CR or LF can smuggle in a second mail."""
     breaks = content.count(b"\r\n")
     whole = content.endswith(b"\r\n") and content.count(b"\r") == content.count(b"\n") == breaks
-    if not whole or max(map(len, content.split(b"\r\n"))) > _LONGEST_LINE:
+    if not whole or not _has_short_lines(content):
         raise InvalidInput("/content", "malformed_content", "A line does not end in CRLF or is too long.")
+
+
+def _has_short_lines(content: bytes) -> bool:
+    """Whether no line that ends in CRLF is too long; looks for one end in each such stretch, not for every end."""
+    begin = 0
+    while begin < len(content):
+        end = content.rfind(b"\r\n", begin, begin + _LONGEST_LINE + 2)
+        if end < 0:
+            return False
+        begin = end + 2
+    return True
 
 
 def _was_stale(failure: TransientFailure) -> bool:

@@ -33,7 +33,9 @@ def shown(text: str | None) -> str | None:
 
     None also for what holds a web or mail address: mail clients would turn it into a link that is not ours.
     """
-    line = " ".join("".join(map(_visible, text or "")).split())
+    text = text or ""
+    visible = text if text.isprintable() else "".join(map(_visible, text))
+    line = " ".join(visible.split())
     if not line or _ADDRESS.search(line):
         return None
     return _cut(line, LONGEST_NAME)

@@ -99,7 +99,7 @@ class Erasures:
 
 async def _end_registrations(weighing: Weighing) -> int:
     """Whatever waits for something ends suppressed, and so does what rests on a consent to keep the data."""
-    waiting = await registrations.find_open(weighing.connection, weighing.subject)
+    waiting = (await registrations.find_open(weighing.connection, [weighing.subject]))[weighing.subject]
     confirmed = await registrations.find_in_state(weighing.connection, weighing.subject, State.CONFIRMED)
     if Fact.ERASED not in weighing.facts:
         await weighing.record(Fact.ERASED, weighing.at)

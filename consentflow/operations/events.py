@@ -18,7 +18,7 @@ from consentflow.domain.secrets import derive_key
 from consentflow.operations import company_actions
 from consentflow.operations.company_actions import CompanyEvent, OwnedEvent
 from consentflow.operations.consent import forget_if_suppressed
-from consentflow.operations.weighing import Weighing
+from consentflow.operations.weighing import Weighing, reconsider_all
 from consentflow.storage import events as seen_events
 from consentflow.storage import facts, ledger, registrations
 from consentflow.storage.events import Key
@@ -88,7 +88,7 @@ class Events:
         async with self._database.transaction() as connection:
             await lock_subjects(connection, {each.person.subject for each in told if each.person})
             owned = await company_actions.find_owners(connection, [each.company for each in told if each.company], now)
-            told = [replace(each, owned=owned.get(each.company)) if each.company else each for each in told]
+            told = [replace(each, owned=owned[each.company]) if each.company in owned else each for each in told]
             fresh, counts = await _each_once(connection, told, now)
             await self._put_on_record(connection, [each.person for each in fresh if each.person], now)
             happened = [each.owned for each in fresh if each.owned]
@@ -119,10 +119,12 @@ class Events:
             (each.subject, {"fact": each.fact.value, "occurred_at": each.occurred_at.isoformat()}) for each in events
         ]
         await ledger.append_all(connection, now, "consent_event", details)
-        for subject in sorted(await registrations.known_among(connection, {each.subject for each in events})):
-            weighing = await Weighing.of(connection, self._policy, subject, now)
-            await weighing.reconsider()
-            await forget_if_suppressed(weighing)
+        known = await registrations.known_among(connection, {each.subject for each in events})
+        if known:
+            weighings = await Weighing.of_all(connection, self._policy, sorted(known), now)
+            await reconsider_all(list(weighings.values()))
+            for weighing in weighings.values():
+                await forget_if_suppressed(weighing)
 
 
 async def _each_once(connection: Connection, told: Sequence[_Told], now: datetime) -> tuple[list[_Told], Counts]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from time import monotonic
 
 from consentflow.domain.acts import Actor, of_key
 from consentflow.domain.clock import Clock
@@ -9,6 +10,9 @@ from consentflow.domain.errors import Conflict
 from consentflow.domain.secrets import hash_token, new_token
 from consentflow.storage import keys, ledger
 from consentflow.storage.pool import Database
+
+REMEMBERED = 2.0
+"""Seconds."""
 
 
 class Role(StrEnum):
@@ -34,11 +38,17 @@ class Caller:
 
 
 class Keys:
-    """The operations on API keys."""
+    """The operations on API keys.
+
+    A key that was found is remembered for `REMEMBERED`: nearly every request comes with one that was just there, and
+    looking it up would be a fifth of the work. A key that is revoked works for that much longer, in each process; one
+    that is unknown is looked up every time, so that a new key works at once and guesses fill no memory.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._remembered: dict[bytes, tuple[Caller, float]] = {}
 
     async def create(self, role: Role, name: str) -> str:
         """Makes a key and returns it: the only time it can be seen.
@@ -55,7 +65,16 @@ class Keys:
         return key
 
     async def caller_of(self, key: str) -> Caller | None:
-        """Who uses a key, None if it is unknown or revoked."""
+        """Who uses a key, None if it is unknown or was revoked."""
+        hashed, now = hash_token(key), monotonic()
+        caller, until = self._remembered.get(hashed, (None, 0.0))
+        if caller and now < until:
+            return caller
         async with self._database.transaction() as connection:
-            found = await keys.find(connection, hash_token(key))
-        return Caller(Role(found.role), found.name) if found else None
+            found = await keys.find(connection, hashed)
+        if found is None:
+            self._remembered.pop(hashed, None)
+            return None
+        caller = Caller(Role(found.role), found.name)
+        self._remembered[hashed] = caller, now + REMEMBERED
+        return caller

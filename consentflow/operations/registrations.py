@@ -1,67 +1,50 @@
 """Registering, correcting, withdrawing and reading registrations."""
 
-import hmac
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from consentflow.domain.addresses import Mailbox, Subject, read_mailbox, subject_of
+import structlog
+
+from consentflow import tracing
 from consentflow.domain.clock import Clock
-from consentflow.domain.companies import CompanyRefusal, read_company_domain, registrable_domain
+from consentflow.domain.companies import CompanyRefusal, registrable_domain
 from consentflow.domain.errors import (
     Conflict,
     InvalidInput,
-    LeadUnavailable,
     NotFound,
+    NotStorable,
     RegistrationClosed,
     RegistrationConflict,
+    StorageUnavailable,
 )
-from consentflow.domain.intake import CLOCK_SKEW, RegistrationIn
+from consentflow.domain.intake import RegistrationIn
 from consentflow.domain.locations import read_location
-from consentflow.domain.policy import Policy, Regime
-from consentflow.domain.registrations import CHANGEABLE, HOLDS_NO_CONTACT, OWNERSHIP, Registration, State
+from consentflow.domain.policy import Policy
+from consentflow.domain.registrations import CHANGEABLE, Registration, State
 from consentflow.domain.secrets import derive_key
-from consentflow.operations.deals import insist_on_a_deal, name_specialist, release_specialist
+from consentflow.operations.deals import release_specialist
+from consentflow.operations.gathering import Collect, Gathering
+from consentflow.operations.taking import Application, Standing, Taken, TakenMeanwhileError, take_all
 from consentflow.operations.weighing import Weighing
 from consentflow.storage import companies, contacts, ledger, registrations
-from consentflow.storage.companies import Ownership
-from consentflow.storage.contacts import Contact
-from consentflow.storage.ledger import Entry
 from consentflow.storage.pool import Connection, Database, lock_company, lock_subjects
 
-_REFUSALS = {
-    "customer": ("existing_customer", "The company is already a customer."),
-    "in_sales_process": ("active_sales_process", "The company is in an active sales process."),
-    "owned_by_representative": ("owned_by_representative", "The company belongs to a representative of the vendor."),
-}
-_TAKEN = ("owned_by_other_partner", "The company is registered by another partner.")
+__all__ = ["Accounts", "Registrations", "Standing", "Taken"]
+
+MOST_AT_ONCE = 200
+"""Registrations that are taken in one transaction; each holds up to four locks of it for that long."""
+
+_log = structlog.get_logger("consentflow.registrations")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A registration with everything a caller is told about it.
+class _Asked:
+    """A request to register, and the trace that it is part of."""
 
-    Args:
-        owned_until: Until when its partner owns the company, UTC; None when it does not.
-        as_of: The instant the standing is true of.
-    """
-
-    registration: Registration
-    owned_until: datetime | None
-    timeline: list[Entry]
-    as_of: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A registration that was taken, now or before.
-
-    Args:
-        new: False when the same was taken before.
-    """
-
-    standing: Standing
-    new: bool
+    request: RegistrationIn
+    trace: str | None
 
 
 class Registrations:
@@ -77,6 +60,12 @@ class Registrations:
         self._policy = policy
         self._subject_key = derive_key(secret, "subject")
         self._fingerprint_key = derive_key(secret, "fingerprint")
+        self._gathering = Gathering(self._take, most=MOST_AT_ONCE)
+
+    def make_ready(self) -> None:
+        """Reads the tables of countries and of domains, so that the first registration need not wait for them."""
+        read_location("DE")
+        registrable_domain("company.example")
 
     async def register(self, request: RegistrationIn) -> tuple[Standing, bool]:
         """Takes a registration, once; True when it is new, False when the same was taken before.
@@ -87,70 +76,9 @@ class Registrations:
             InvalidInput: It claims to have been made in the future, or says what can be said only of a deal.
             StorageUnavailable: Nothing was taken.
         """
-        now = self._clock.now()
-        mailbox = request.contact.mailbox
-        subject = subject_of(mailbox, self._subject_key)
-        fingerprint = request.fingerprint(self._fingerprint_key)
-        specialist = self._specialist(request)
-        async with self._database.transaction() as connection:
-            if specialist:  # both in the one order, before the lead alone is locked
-                await lock_subjects(connection, {subject, specialist[0]})
-            weighing = await Weighing.of(connection, self._policy, subject, now)
-            if known := await registrations.find(connection, request.registration_id):
-                if not hmac.compare_digest(known.fingerprint, fingerprint):
-                    raise RegistrationConflict(request.registration_id)
-                return await self._standing(connection, known, now), False
-            if request.registered_at and request.registered_at > now + CLOCK_SKEW:
-                raise InvalidInput("/registered_at", "in_the_future", "lies in the future")
-            location = read_location(request.country)
-            insist_on_a_deal(request, self._policy.regime_of(location.country))
-
-            given = request.company.domain if request.company else None
-            company = read_company_domain(given, mailbox)
-            refusal = company if isinstance(company, CompanyRefusal) else None
-            domain = None if isinstance(company, CompanyRefusal) else company
-            if domain:
-                await self._take_company(connection, domain, request.partner_id, now)
-            draft = Registration(
-                registration_id=request.registration_id,
-                kind=request.kind,
-                partner_id=request.partner_id,
-                registered_by=await self._registrant(connection, request.registered_by, now),
-                subject=subject,
-                company_name=request.company.name if request.company else None,
-                company_domain=domain,
-                company_refusal=refusal,
-                country=location.country,
-                country_received=location.received,
-                regime=Regime.NO_CONTACT,
-                reason="",
-                state=State.ACCEPTED,
-                registered_at=request.registered_at or now,
-                accepted_at=now,
-                due_at=None,
-                policy_version=self._policy.version,
-                revision=0,
-                question_id=None,
-                fingerprint=fingerprint,
-                deal_reference=request.deal_reference,
-                growth_specialist=specialist[0] if specialist else None,
-            )
-            settled = await weighing.apply(draft, await weighing.decide(draft), new=True)
-            if settled.state not in HOLDS_NO_CONTACT:
-                await contacts.keep(
-                    connection,
-                    Contact(
-                        subject,
-                        mailbox.address,
-                        request.contact.given_name,
-                        request.contact.family_name,
-                        request.contact.language,
-                    ),
-                    now,
-                )
-            if specialist:
-                await name_specialist(connection, settled, *specialist, now)
-            return await self._standing(connection, settled, now), True
+        with tracing.span("register"):
+            taken = await self._gathering.ask(_Asked(request, tracing.current()))
+        return taken.standing, taken.new
 
     async def register_all(self, requests: Sequence[RegistrationIn]) -> list[Taken | InvalidInput | Conflict]:
         """Takes several registrations, each as `register` does; one that is refused stops no other.
@@ -162,12 +90,44 @@ class Registrations:
             StorageUnavailable: None is known to be taken; all can be handed in again.
         """
         results: list[Taken | InvalidInput | Conflict] = []
-        for request in requests:
-            try:
-                results.append(Taken(*await self.register(request)))
-            except (InvalidInput, Conflict) as error:
-                results.append(error)
+        asked = [_Asked(request, tracing.current()) for request in requests]
+        for start in range(0, len(requests), MOST_AT_ONCE):
+            results += [
+                result if isinstance(result, Taken | InvalidInput | Conflict) else NotStorable()
+                for result in await self._take_those(asked[start : start + MOST_AT_ONCE])
+            ]
+            await asyncio.sleep(0)
         return results
+
+    async def _take(self, collect: Collect[_Asked]) -> Sequence[Taken | Exception]:
+        """Takes a set in one transaction; if that fails, each by itself, so that nobody pays for a neighbour.
+
+        Raises:
+            StorageUnavailable: None is known to be taken.
+        """
+        asked: Sequence[_Asked] = []
+        try:
+            async with self._database.transaction() as connection:
+                asked = collect()
+                read = [self._read(each) for each in asked]
+                return await take_all(connection, self._policy, read, self._clock.now())
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            if not asked:
+                raise
+            if len(asked) > 1:
+                return [result for each in asked for result in await self._take_those([each])]
+            if isinstance(error, TakenMeanwhileError):
+                return [RegistrationConflict(each.request.registration_id) for each in asked]
+            _log.error("a registration cannot be taken", error=type(error).__name__)
+            return [error]
+
+    async def _take_those(self, asked: Sequence[_Asked]) -> Sequence[Taken | Exception]:
+        return await self._take(lambda: asked)
+
+    def _read(self, asked: _Asked) -> Application:
+        return Application.read(asked.request, self._subject_key, self._fingerprint_key, trace=asked.trace)
 
     async def correct_location(self, registration_id: str, country: str | None) -> Standing:
         """Sets the location anew and decides afresh, as long as the lead was told nothing final.
@@ -184,7 +144,7 @@ class Registrations:
             location = read_location(country)
             if (location.country, location.received) != (registration.country, registration.country_received):
                 registration = replace(registration, country=location.country, country_received=location.received)
-                await registrations.update(connection, registration)
+                await registrations.update_all(connection, [registration])
                 await weighing.note(registration, "location_corrected", country=location.country)
                 registration = await weighing.apply(registration, await weighing.decide(registration))
                 await weighing.reconsider()
@@ -240,30 +200,6 @@ class Registrations:
             raise RegistrationClosed("The registration has come to its end.")
         return weighing, registration
 
-    async def _take_company(self, connection: Connection, domain: str, partner_id: str, now: datetime) -> None:
-        await lock_company(connection, domain)
-        if refusal := _REFUSALS.get(await companies.find_status(connection, domain) or ""):
-            raise LeadUnavailable(*refusal)
-        owner = await companies.find_owner(connection, domain, now)
-        if owner and owner.partner_id != partner_id:
-            raise LeadUnavailable(*_TAKEN)
-        await companies.give(connection, domain, Ownership(partner_id, now, now + OWNERSHIP))
-
-    def _specialist(self, request: RegistrationIn) -> tuple[Subject, Mailbox] | None:
-        if request.growth_specialist is None:
-            return None
-        mailbox = read_mailbox(request.growth_specialist)
-        return subject_of(mailbox, self._subject_key), mailbox
-
-    async def _registrant(self, connection: Connection, text: str | None, now: datetime) -> Subject | None:
-        """The registering person, kept as a contact of its own: personal data has one table."""
-        if text is None:
-            return None
-        mailbox = read_mailbox(text)
-        subject = subject_of(mailbox, self._subject_key)
-        await contacts.introduce(connection, Contact(subject, mailbox.address, None, None, None), now)
-        return subject
-
     async def _standing(self, connection: Connection, registration: Registration, now: datetime) -> Standing:
         owner = (
             await companies.find_owner(connection, registration.company_domain, now)
@@ -271,8 +207,8 @@ class Registrations:
             else None
         )
         owned_until = owner.until if owner and owner.partner_id == registration.partner_id else None
-        timeline = await ledger.of_registration(connection, registration.registration_id)
-        return Standing(registration, owned_until, timeline, now)
+        timelines = await ledger.of_registrations(connection, [registration.registration_id])
+        return Standing(registration, owned_until, timelines[registration.registration_id], now)
 
 
 class Accounts:

@@ -41,18 +41,20 @@ class Retention:
 
     Args:
         batch: Rows that one transaction looks at, at the most.
+        rules: In the order in which they are applied.
     """
 
-    def __init__(self, database: Database, clock: Clock, batch: int = BATCH) -> None:
+    def __init__(self, database: Database, clock: Clock, batch: int = BATCH, rules: Sequence[Rule] = RULES) -> None:
         self._database = database
         self._clock = clock
         self._batch = batch
+        self._rules = rules
 
     async def forecast(self) -> Sequence[Forecast]:
         """What would go now, by rule; changes nothing."""
         now, found = self._clock.now(), []
         async with self._database.transaction() as connection:
-            for rule in RULES:
+            for rule in self._rules:
                 cutoff = rule.cutoff(now)
                 if rule.name == CONTACTS:
                     outlook = await retention.contacts_outlook(connection, cutoff, cutoff + LOOK_AGAIN)
@@ -68,7 +70,7 @@ class Retention:
             StorageUnavailable: The batch at hand did not happen; those before did.
         """
         now = self._clock.now()
-        for rule in RULES:
+        for rule in self._rules:
             most = min(CONTACTS_AT_ONCE, self._batch) if rule.name == CONTACTS else self._batch
             looked_at = most
             while looked_at == most:

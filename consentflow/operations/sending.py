@@ -3,41 +3,43 @@
 `begin` re-reads the record and freezes the bytes in one transaction, so that what counts is the record at the moment
 of sending. The mail then leaves outside any transaction, and one of `accepted`, `refused`, `postponed` or `unsure`
 writes down how it ended. They answer with the course the workflow is to follow.
+
+What is usual is done for many letters at once (`consentflow.operations.leaving`), all else letter by letter, here.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
+
+import structlog
 
 from consentflow.domain.clock import Clock
 from consentflow.domain.consent import Fact
-from consentflow.domain.errors import ConfigurationFault, NotFound, RecipientRefused, SendingFailed
-from consentflow.domain.languages import letter_language
-from consentflow.domain.letters import (
-    Compose,
-    LeadLetter,
-    LeadLinks,
-    LetterKind,
-    Recipient,
-    last_full_day,
+from consentflow.domain.errors import (
+    ConfigurationFault,
+    NotFound,
+    RecipientRefused,
+    SendingFailed,
+    StorageUnavailable,
 )
+from consentflow.domain.letters import Compose, LetterKind
 from consentflow.domain.policy import Policy
-from consentflow.domain.registrations import OPEN, Course, Registration, State, Step
-from consentflow.domain.secrets import hash_token, new_token
+from consentflow.domain.registrations import OPEN, Course, Registration, State
 from consentflow.operations.bounces import end_undeliverable
 from consentflow.operations.counting import count_mail, count_postponed, count_unsure
+from consentflow.operations.gathering import Collect, Gathering
+from consentflow.operations.leaving import STEP_OF, Due, Leaving, Taken, write
 from consentflow.operations.posting import NotYet, Office, insist_on_sound_set_up, status_of
 from consentflow.operations.weighing import Weighing
 from consentflow.storage import contacts, ledger, mail_fault, mails, questions, registrations, tokens
 from consentflow.storage.contacts import Contact
 from consentflow.storage.mails import StoredMail
 from consentflow.storage.pool import Connection, Database
-from consentflow.storage.tokens import Token
 
-UNSUBSCRIBE_VALIDITY = timedelta(days=3 * 365)
-"""The links to object and to choose outlive the mail's usual stay in a mailbox (GDPR Art. 21 knows no term)."""
+_log = structlog.get_logger("consentflow.sending")
 
-_STEP_OF = {LetterKind.DOUBLE_OPT_IN: Step.SEND_DOUBLE_OPT_IN, LetterKind.NOTICE: Step.SEND_NOTICE}
-
+_MOST_TOGETHER = 50
+"""Letters in one transaction: it holds the locks of so many subjects for so long."""
 
 ANOTHER_ON_ITS_WAY = timedelta(minutes=1)
 """When to ask again while a mail of the same purpose is leaving for the same mailbox."""
@@ -56,6 +58,8 @@ class Sending:
         self._policy = policy
         self._office = office
         self._compose = compose
+        self._leaving = Leaving(policy, office, compose)
+        self._gathering = Gathering(self._handle, most=_MOST_TOGETHER)
 
     async def begin(self, registration_id: str, kind: LetterKind) -> StoredMail | Course:
         """The mail to send now, marked as being attempted; or, if none is due, the course to follow instead.
@@ -64,6 +68,10 @@ class Sending:
             NotFound: No such registration.
             NotYet: Ask again later.
         """
+        begun = await self._gathering.ask(Due(registration_id, kind))
+        return begun if begun is not None else await self._begin_alone(registration_id, kind)
+
+    async def _begin_alone(self, registration_id: str, kind: LetterKind) -> StoredMail | Course:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             weighing, registration = await self._weigh(connection, registration_id, now)
@@ -72,7 +80,7 @@ class Sending:
             others = [mail for mail in in_flight if mail not in mine and not await self._is_over(weighing, mail)]
             registration = await self._decided_afresh(weighing, registration_id)
             course = weighing.course(registration)
-            if course.step is not _STEP_OF[kind]:
+            if course.step is not STEP_OF[kind]:
                 return await self._give_up(weighing, registration, mine)
             _insist_on_time(course, now)
             asker = weighing.question.registration_id if weighing.question else None
@@ -94,7 +102,8 @@ class Sending:
 
     async def accepted(self, mail_id: UUID, reply: str) -> Course:
         """The server took the mail."""
-        return await self._end(mail_id, "accepted", status_of(reply))
+        course = await self._gathering.ask(Taken(mail_id, status_of(reply)))
+        return course if isinstance(course, Course) else await self._end(mail_id, "accepted", status_of(reply))
 
     async def unsure(self, mail_id: UUID, reply: str) -> Course | None:
         """The server had the whole mail and never answered: None when it is to be sent again."""
@@ -140,6 +149,19 @@ class Sending:
                     connection, now, "contact_erased", {"because": "lapsed"}, subject=registration.subject
                 )
             return await self._course_now(weighing, registration_id)
+
+    async def _handle(self, collect: Collect[Due | Taken]) -> Sequence[StoredMail | Course | None]:
+        """Does in one transaction what is plain; if that fails, each is done alone, so that nobody pays for another."""
+        asked: Sequence[Due | Taken] = ()
+        try:
+            async with self._database.transaction() as connection:
+                asked = collect()
+                return await self._leaving.handle(connection, asked, self._clock.now())
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            _log.error("letters cannot be handled together", error=type(error).__name__)
+            return [None] * len(asked or collect())
 
     async def _end(self, mail_id: UUID, state: str, reply: str | None) -> Course:
         now = self._clock.now()
@@ -226,70 +248,11 @@ class Sending:
     async def _freeze(
         self, weighing: Weighing, registration: Registration, contact: Contact, kind: LetterKind
     ) -> StoredMail:
-        mail_id, now = uuid4(), weighing.at
-        question_id = registration.question_id if kind is LetterKind.DOUBLE_OPT_IN else None
-        until = self._policy.answer_until(now) if question_id else None
-        language = letter_language(contact.language, registration.country, registration.company_domain)
-        confirm = None
-        if question_id and until:
-            asking = Token("confirm", contact.subject, question_id, language, until, mail_id=mail_id)
-            confirm = await self._link(weighing, asking)
-        unsubscribe = await self._link(
-            weighing,
-            Token("unsubscribe", contact.subject, None, language, now + UNSUBSCRIBE_VALIDITY, mail_id=mail_id),
-        )
-        preferences = await self._link(
-            weighing,
-            Token("preferences", contact.subject, None, language, now + UNSUBSCRIBE_VALIDITY, mail_id=mail_id),
-        )
-        letter = LeadLetter(
-            kind=kind,
-            language=language,
-            recipient=Recipient(contact.email, contact.given_name, contact.family_name),
-            company=registration.company_name or registration.company_domain,
-            controller=self._office.controller,
-            links=LeadLinks(
-                unsubscribe, preferences, confirm, source_request=f"{self._office.public_url}/source-request"
-            ),
-            written_at=now,
-            answer_until=last_full_day(until) if until else None,
-        )
-        frozen = self._compose(letter, str(mail_id))
-        await mails.freeze(
-            weighing.connection,
-            mail_id,
-            kind,
-            registration.subject,
-            registration.registration_id,
-            question_id,
-            frozen,
-            now,
-        )
-        await weighing.note(
-            registration,
-            "mail_frozen",
-            kind=kind.value,
-            mail_id=str(mail_id),
-            question_id=str(question_id) if question_id else None,
-            language=language.value,
-            text_version=frozen.text_version,
-            privacy_policy_version=self._office.controller.privacy_policy_version,
-        )
-        return StoredMail(
-            mail_id,
-            registration.subject,
-            kind,
-            registration.registration_id,
-            question_id,
-            frozen.message_id,
-            "frozen",
-            frozen,
-        )
-
-    async def _link(self, weighing: Weighing, token: Token) -> str:
-        text = new_token()
-        await tokens.keep(weighing.connection, hash_token(text), token)
-        return f"{self._office.public_url}/{token.purpose}/{text}"
+        written = write(self._office, self._compose, self._policy, registration, contact, kind, weighing.at)
+        await tokens.keep_all(weighing.connection, written.tokens)
+        await mails.freeze(weighing.connection, written.stored, weighing.at)
+        await weighing.note(registration, "mail_frozen", **written.noted)
+        return written.stored
 
     async def _course_now(self, weighing: Weighing, registration_id: str) -> Course:
         registration = await registrations.find(weighing.connection, registration_id)

@@ -4,6 +4,7 @@ Whatever happens to a subject (it registers, answers, objects, reads, bounces, i
 place where a decision becomes a state, a ledger entry and a message to Temporal.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
@@ -11,12 +12,12 @@ from uuid import uuid4
 
 from consentflow.domain.addresses import Subject
 from consentflow.domain.consent import Fact, Question, Record
-from consentflow.domain.errors import RegistrationConflict
 from consentflow.domain.policy import Decision, Lead, Policy, Reason, decide
 from consentflow.domain.registrations import Course, Registration, State, course_of
 from consentflow.operations.announcing import START, STEER, announce
 from consentflow.operations.counting import count_mail, count_registration
 from consentflow.storage import contacts, facts, ledger, mails, questions, registrations
+from consentflow.storage.ledger import Entry
 from consentflow.storage.pool import Connection, lock_subject
 from consentflow.storage.questions import AskedQuestion
 
@@ -52,9 +53,20 @@ class Weighing:
     ) -> Self:
         """Locks the subject and reads its record."""
         await lock_subject(connection, subject)
-        on_record = await facts.of_subject(connection, subject)
-        question = await questions.find_open(connection, subject)
-        return cls(connection, policy, subject, at, on_record, question, being_told)
+        weighings = await cls.of_all(connection, policy, [subject], at)
+        return replace(weighings[subject], being_told=being_told)
+
+    @classmethod
+    async def of_all(
+        cls, connection: Connection, policy: Policy, subjects: Collection[Subject], at: datetime
+    ) -> dict[Subject, Self]:
+        """Reads the records of subjects whose locks the caller holds."""
+        on_record = await facts.of_subjects(connection, subjects)
+        open_questions = await questions.find_open(connection, subjects)
+        return {
+            subject: cls(connection, policy, subject, at, on_record[subject], open_questions.get(subject))
+            for subject in subjects
+        }
 
     async def decide(self, registration: Registration) -> Decision:
         """What the policy says of a registration now; changes nothing."""
@@ -69,57 +81,63 @@ class Weighing:
         lead = Lead(registration.country, registration.registered_at, asked)
         return decide(self.policy, lead, Record(self.facts, stage), self.at)
 
-    async def apply(self, registration: Registration, decision: Decision, *, new: bool = False) -> Registration:
+    async def take(self, draft: Registration) -> tuple[Registration, list[Entry]]:
+        """Takes a registration that is new where the policy says, and says what was noted of it.
+
+        Its row, and that of the question if it asks one, are the caller's to write.
+        """
+        decision = await self.decide(draft)
+        state = self._state_of(decision)
+        asks = state is State.ACCEPTED and not decision.joins
+        if asks:
+            self.question = self._question_of(draft)
+        taken = self._settled(draft, decision, state, shares=asks or decision.joins)
+        count_registration(taken)
+        noted = await self._note_decision(taken)
+        if asks or state is not State.ACCEPTED:  # joiners hear when the question has left
+            await self.tell(taken, START)
+        return taken, [noted]
+
+    async def apply(self, registration: Registration, decision: Decision) -> Registration:
         """Takes a registration where the decision says; a decision that changes nothing leaves no trace."""
-        state = decision.state
+        settled = await self._follow(registration, decision)
+        if settled is not registration:
+            await registrations.update_all(self.connection, [settled])
+        return settled
+
+    async def _follow(self, registration: Registration, decision: Decision) -> Registration:
+        """As `apply`, but that the registration's row is the caller's to write."""
+        state = self._state_of(decision)
         asking = self.question is not None and self.question.registration_id == registration.registration_id
-        if state is State.AWAITING_CONFIRMATION and self.question and self.question.stage is Question.PENDING:
-            state = State.ACCEPTED  # its mail is on its way; the question counts as asked once it has left
         must_ask = state is State.ACCEPTED and not decision.joins and not asking
         stays = (state, decision.regime) == (registration.state, registration.regime)
         same_reason = decision.reason in (registration.reason, Reason.ALREADY_ASKED)  # why it asked outlives the asking
-        if not new and not must_ask and stays and same_reason:
+        if not must_ask and stays and same_reason:
             return registration
 
         if must_ask:
-            self.question = AskedQuestion(uuid4(), self.subject, registration.registration_id, None, None, None)
-            await questions.put(
-                self.connection, self.question.question_id, self.subject, registration.registration_id, self.at
-            )
+            self.question = self._question_of(registration)
+            await questions.put_all(self.connection, [self.question], self.at)
             asking = True
         elif asking and self.question and self.question.stage is Question.PENDING and state is not State.ACCEPTED:
             await self.drop_question()
             asking = False
 
-        joined = self.question.question_id if self.question and (asking or decision.joins) else registration.question_id
-        settled = replace(
-            registration,
-            regime=decision.regime,
-            reason=decision.reason,
-            state=state,
-            due_at=decision.due_at,
-            policy_version=decision.policy_version,
-            question_id=None if state is State.WAITING else joined,
-        )
-        redirected = new or self.course(settled) != self.course(registration)
+        settled = self._settled(registration, decision, state, shares=asking or decision.joins)
+        redirected = self.course(settled) != self.course(registration)
         if redirected:
             settled = replace(settled, revision=registration.revision + 1)
-        if new:
-            if not await registrations.insert(self.connection, settled):
-                raise RegistrationConflict(registration.registration_id)
-        else:
-            await registrations.update(self.connection, settled)
-        if new or not stays:
+        if not stays:
             count_registration(settled)
-        await self.note(settled, "decided", reason=settled.reason, due_at=_text(settled.due_at))
+        await self._note_decision(settled)
         if redirected and not (state is State.ACCEPTED and decision.joins):  # joiners hear when the question has left
-            await self.tell(settled, START if new else STEER)
+            await self.tell(settled, STEER)
         return settled
 
     async def move(self, registration: Registration, state: State, event: str) -> Registration:
         """Takes a registration to a state that follows from what happened, not from a decision."""
         moved = replace(registration, state=state, revision=registration.revision + 1)
-        await registrations.update(self.connection, moved)
+        await registrations.update_all(self.connection, [moved])
         count_registration(moved)
         await self.note(moved, event)
         await self.tell(moved, STEER)
@@ -144,35 +162,51 @@ class Weighing:
 
     async def reconsider(self) -> None:
         """Weighs every open registration of the subject again, whoever asks a question first."""
-        waiting = await registrations.find_open(self.connection, self.subject)
+        await reconsider_all([self])
+
+    async def reconsider_those(self, waiting: Sequence[Registration]) -> list[Registration]:
+        """Weighs the subject's open registrations again: these.
+
+        Returns:
+            Those that changed; their rows are the caller's to write.
+        """
         asker = self.question.registration_id if self.question else None
         asker_gone = asker not in {registration.registration_id for registration in waiting}
         if self.question and self.question.stage is Question.PENDING and asker_gone:
             await self._give_up_unless_leaving(self.question)
+        changed = []
         for registration in sorted(waiting, key=lambda each: each.registration_id != asker):
-            await self.apply(registration, await self.decide(registration))
+            settled = await self._follow(registration, await self.decide(registration))
+            if settled is not registration:
+                changed.append(settled)
+        if self.question is None:
+            return changed
+        await registrations.update_all(self.connection, changed)
         await self._close_answered_question()
+        return []
 
     async def record(self, fact: Fact, occurred_at: datetime) -> None:
         """Puts a fact on record, and counts it from now on."""
         await facts.record(self.connection, self.subject, fact, occurred_at, self.at)
         self.facts |= {fact}
 
-    async def note(self, registration: Registration, event: str, **detail: str | int | bool | None) -> None:
+    async def note(self, registration: Registration, event: str, **detail: str | int | bool | None) -> Entry:
         """Writes to the ledger what happened to a registration, and where it stands."""
         standing = {
             "state": registration.state.value,
             "regime": str(registration.regime),
             "policy_version": registration.policy_version,
         }
+        entry = Entry(self.at, event, ledger.as_read(standing | detail))
         await ledger.append(
             self.connection,
-            self.at,
-            event,
-            {key: value for key, value in (standing | detail).items() if value is not None},
+            entry.at,
+            entry.event,
+            entry.detail,
             subject=self.subject,
             registration_id=registration.registration_id,
         )
+        return entry
 
     async def tell(self, registration: Registration, topic: str) -> None:
         """Writes to the outbox what the registration's workflow must hear."""
@@ -188,6 +222,34 @@ class Weighing:
         """The contact's personal data goes with the last registration that has a use for it."""
         if not await registrations.contact_needed(self.connection, self.subject):
             await contacts.erase(self.connection, self.subject)
+
+    def _state_of(self, decision: Decision) -> State:
+        if decision.state is State.AWAITING_CONFIRMATION and self.question and self.question.stage is Question.PENDING:
+            return State.ACCEPTED  # its mail is on its way; the question counts as asked once it has left
+        return decision.state
+
+    def _question_of(self, asker: Registration) -> AskedQuestion:
+        return AskedQuestion(uuid4(), self.subject, asker.registration_id, None, None, None)
+
+    def _settled(self, registration: Registration, decision: Decision, state: State, *, shares: bool) -> Registration:
+        """The registration where the decision takes it, of its course so far.
+
+        Args:
+            shares: It asks the open question or joins it.
+        """
+        shared = self.question.question_id if self.question and shares else registration.question_id
+        return replace(
+            registration,
+            regime=decision.regime,
+            reason=decision.reason,
+            state=state,
+            due_at=decision.due_at,
+            policy_version=decision.policy_version,
+            question_id=None if state is State.WAITING else shared,
+        )
+
+    async def _note_decision(self, registration: Registration) -> Entry:
+        return await self.note(registration, "decided", reason=registration.reason, due_at=_text(registration.due_at))
 
     async def _give_up_unless_leaving(self, question: AskedQuestion) -> None:
         # While its mail may be leaving the question stays for those who joined; the attempt's end decides.
@@ -205,6 +267,16 @@ class Weighing:
         else:
             await self.drop_question()
         self.question = None
+
+
+async def reconsider_all(weighings: Sequence[Weighing]) -> None:
+    """Weighs every open registration of several subjects again, all held still by one transaction."""
+    if weighings:
+        open_ones = await registrations.find_open(weighings[0].connection, [each.subject for each in weighings])
+        changed: list[Registration] = []
+        for each in weighings:
+            changed += await each.reconsider_those(open_ones[each.subject])
+        await registrations.update_all(weighings[0].connection, changed)
 
 
 def _text(instant: datetime | None) -> str | None:

@@ -1,6 +1,6 @@
 """What the CRM says of a company, and which partner owns it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,10 +34,16 @@ async def set_status(connection: Connection, domain: str, status: str, at: datet
     )
 
 
-async def find_status(connection: Connection, domain: str) -> str | None:
-    """The account status of a company, None when nobody told."""
-    status: str | None = await connection.fetchval("SELECT status FROM accounts WHERE domain = $1", domain)
-    return status
+async def find_statuses(connection: Connection, domains: Collection[str]) -> dict[str, str]:
+    """The account status of each of the companies; those of which nobody told are missing."""
+    rows = await connection.fetch(
+        """
+        SELECT domain, (SELECT status FROM accounts WHERE accounts.domain = asked.domain) AS status
+        FROM unnest($1::text[]) AS asked (domain)
+        """,
+        list(domains),
+    )
+    return {row["domain"]: row["status"] for row in rows if row["status"] is not None}
 
 
 async def find_owner(connection: Connection, domain: str, at: datetime) -> Ownership | None:
@@ -51,7 +57,12 @@ async def find_owner(connection: Connection, domain: str, at: datetime) -> Owner
 async def find_owners(connection: Connection, domains: Collection[str], at: datetime) -> dict[str, Ownership]:
     """Who owns each of the companies at that instant; those that nobody owns are missing."""
     rows = await connection.fetch(
-        "SELECT domain, partner_id, since, until FROM ownerships WHERE domain = ANY($1) AND until > $2", domains, at
+        """
+        SELECT domain, partner_id, since, until FROM ownerships
+        JOIN unnest($1::text[]) AS asked (domain) USING (domain) WHERE until > $2
+        """,
+        domains,
+        at,
     )
     return {row["domain"]: Ownership(row["partner_id"], row["since"], row["until"]) for row in rows}
 
@@ -87,21 +98,19 @@ async def names(connection: Connection, partner_id: str, domains: Collection[str
     return {row["company_domain"]: row["company_name"] for row in rows}
 
 
-async def give(connection: Connection, domain: str, owner: Ownership) -> None:
-    """Makes the partner owner; a renewal keeps the earlier beginning, and never ends earlier."""
+async def give_all(connection: Connection, owners: Mapping[str, Ownership]) -> None:
+    """Gives companies to owners, whoever had them; the caller holds their locks."""
     await connection.execute(
         """
-        INSERT INTO ownerships AS held (domain, partner_id, since, until) VALUES ($1, $2, $3, $4)
+        INSERT INTO ownerships (domain, partner_id, since, until)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
         ON CONFLICT (domain) DO UPDATE SET
-            partner_id = excluded.partner_id,
-            since = CASE WHEN held.partner_id = excluded.partner_id AND held.until > excluded.since
-                         THEN held.since ELSE excluded.since END,
-            until = greatest(excluded.until, CASE WHEN held.partner_id = excluded.partner_id THEN held.until END)
+            partner_id = excluded.partner_id, since = excluded.since, until = excluded.until
         """,
-        domain,
-        owner.partner_id,
-        owner.since,
-        owner.until,
+        list(owners),
+        [owner.partner_id for owner in owners.values()],
+        [owner.since for owner in owners.values()],
+        [owner.until for owner in owners.values()],
     )
 
 

@@ -1,7 +1,9 @@
 """Contacts: the one table of personal data, a row per person."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 from consentflow.domain.addresses import Subject
 from consentflow.storage.pool import Connection
@@ -17,44 +19,74 @@ class Contact:
     family_name: str | None
     language: str | None
 
+    def filled_from(self, other: Self) -> Self:
+        """What is known stays, and what was missing is taken from the other."""
+        return replace(
+            self,
+            given_name=other.given_name if self.given_name is None else self.given_name,
+            family_name=other.family_name if self.family_name is None else self.family_name,
+            language=other.language if self.language is None else self.language,
+        )
 
-async def keep(connection: Connection, contact: Contact, at: datetime) -> None:
-    """Stores a contact. What is known already stays; a later registration only fills what was missing."""
+
+async def keep_all(
+    connection: Connection, persons: Collection[Contact], introduced: Collection[Subject], at: datetime
+) -> None:
+    """Stores contacts. What is known already stays; a later registration only fills what was missing.
+
+    Those who are only introduced are left alone if they are known, so that nobody waits for a row that many have in
+    common. A shared lock, taken in the same breath, keeps the sweep from taking them for ones that nobody needs.
+
+    Args:
+        introduced: Those among the persons whose own locks the caller does not hold.
+    """
+    ordered = sorted(persons, key=lambda each: each.subject)  # as everybody adds them, so that nobody waits in a ring
+    added = await connection.fetch(
+        """
+        INSERT INTO contacts (subject, email, given_name, family_name, language, recorded_at)
+        SELECT subject, email, given_name, family_name, language, $7
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[])
+            AS person (subject, email, given_name, family_name, language, introduced),
+            LATERAL (
+                SELECT CASE WHEN introduced THEN pg_advisory_xact_lock_shared(hashtextextended(subject, 4)) END
+            ) AS kept
+        ON CONFLICT DO NOTHING RETURNING subject
+        """,
+        *_columns(ordered),
+        [each.subject in introduced for each in ordered],
+        at,
+    )
+    left = {each.subject for each in ordered}.difference(introduced, (row["subject"] for row in added))
+    if left:
+        await _fill(connection, [each for each in ordered if each.subject in left])
+
+
+async def _fill(connection: Connection, persons: Collection[Contact]) -> None:
     await connection.execute(
         """
-        INSERT INTO contacts AS known (subject, email, given_name, family_name, language, recorded_at)
-        VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (subject) DO UPDATE SET
-            given_name  = coalesce(known.given_name, excluded.given_name),
-            family_name = coalesce(known.family_name, excluded.family_name),
-            language    = coalesce(known.language, excluded.language)
+        UPDATE contacts AS known SET
+            given_name  = coalesce(known.given_name, told.given_name),
+            family_name = coalesce(known.family_name, told.family_name),
+            language    = coalesce(known.language, told.language)
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+            AS told (subject, email, given_name, family_name, language)
+        WHERE known.subject = told.subject AND (
+            known.given_name IS NULL AND told.given_name IS NOT NULL
+            OR known.family_name IS NULL AND told.family_name IS NOT NULL
+            OR known.language IS NULL AND told.language IS NOT NULL
+        )
         """,
-        contact.subject,
-        contact.email,
-        contact.given_name,
-        contact.family_name,
-        contact.language,
-        at,
+        *_columns(persons),
     )
 
 
-async def introduce(connection: Connection, contact: Contact, at: datetime) -> None:
-    """Stores a contact that may be known already, and leaves it alone if it is: nobody waits for a common row.
-
-    A shared lock, taken in the same breath, keeps the sweep from taking it for one that nobody needs any more.
-    """
-    await connection.execute(
-        """
-        INSERT INTO contacts (subject, email, given_name, family_name, language, recorded_at)
-        SELECT $1, $2, $3, $4, $5, $6::timestamptz
-        FROM (SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 4))) AS kept ON CONFLICT DO NOTHING
-        """,
-        contact.subject,
-        contact.email,
-        contact.given_name,
-        contact.family_name,
-        contact.language,
-        at,
+def _columns(persons: Collection[Contact]) -> tuple[list[str | None], ...]:
+    return (
+        [each.subject for each in persons],
+        [each.email for each in persons],
+        [each.given_name for each in persons],
+        [each.family_name for each in persons],
+        [each.language for each in persons],
     )
 
 

@@ -15,6 +15,9 @@ from consentflow.storage.pool import Connection
 _AT_ONCE = 1000
 """Rows that one trip to Postgres brings."""
 
+_LONGEST_WAIT = 3600
+"""Seconds until the first of them: all are put in order before."""
+
 
 async def walk(connection: Connection) -> AsyncIterator[TakenDecision]:
     """For every registration, by id, the decision that its location led to; rows come as they are needed."""
@@ -52,6 +55,7 @@ async def walk(connection: Connection) -> AsyncIterator[TakenDecision]:
         """,
         list(CONSENT),
         prefetch=_AT_ONCE,
+        timeout=_LONGEST_WAIT,
     )
     async for row in rows:
         yield _read(row)

@@ -1,6 +1,6 @@
 """What is on record about a subject."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,16 +39,26 @@ async def record_all(connection: Connection, happened: Iterable[tuple[Subject, F
 
 async def of_subject(connection: Connection, subject: Subject) -> frozenset[Fact]:
     """Every kind of fact on record about the subject, without the consents that were withdrawn since."""
+    return (await of_subjects(connection, [subject]))[subject]
+
+
+async def of_subjects(connection: Connection, subjects: Collection[Subject]) -> dict[Subject, frozenset[Fact]]:
+    """What is on record about each of the subjects, as `of_subject` says it; nothing about some is an answer, too."""
     rows = await connection.fetch(
         """
-        SELECT DISTINCT fact FROM facts WHERE subject = $1 AND NOT (fact = ANY($2) AND occurred_at <= coalesce(
-            (SELECT max(occurred_at) FROM facts WHERE subject = $1 AND fact = 'consent_withdrawn'), '-infinity'
+        SELECT subject, array_agg(DISTINCT fact) AS facts
+        FROM facts JOIN unnest($1::text[]) AS asked (subject) USING (subject)
+        WHERE NOT (fact = ANY($2) AND occurred_at <= coalesce(
+            (SELECT max(occurred_at) FROM facts AS taken_back
+             WHERE taken_back.subject = facts.subject AND taken_back.fact = 'consent_withdrawn'), '-infinity'
         ))
+        GROUP BY subject
         """,
-        subject,
+        list(subjects),
         list(CONSENT),
     )
-    return frozenset(Fact(row["fact"]) for row in rows)
+    found = {row["subject"]: frozenset(map(Fact, row["facts"])) for row in rows}
+    return {subject: found.get(subject, frozenset()) for subject in subjects}
 
 
 async def history(connection: Connection, subject: Subject) -> list[RecordedFact]:

@@ -1,6 +1,6 @@
 """The append-only record of evidence. Pseudonymous: no detail carries personal data."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,11 @@ class Entry:
     at: datetime
     event: str
     detail: Detail
+
+
+def as_read(detail: Detail) -> Detail:
+    """A detail as it will be read, down to the order (jsonb's): without what is None."""
+    return {key: detail[key] for key in sorted(detail, key=lambda key: (len(key), key)) if detail[key] is not None}
 
 
 async def append(
@@ -80,10 +85,14 @@ async def knows_since(connection: Connection, subject: Subject, event: str, deta
     return known
 
 
-async def of_registration(connection: Connection, registration_id: str) -> list[Entry]:
-    """What happened to a registration, in order."""
+async def of_registrations(connection: Connection, registration_ids: Collection[str]) -> dict[str, list[Entry]]:
+    """What happened to each of the registrations, in order."""
     await write_now(connection)
     rows = await connection.fetch(
-        "SELECT at, event, detail FROM ledger WHERE registration_id = $1 ORDER BY entry_id", registration_id
+        "SELECT registration_id, at, event, detail FROM ledger WHERE registration_id = ANY($1) ORDER BY entry_id",
+        list(registration_ids),
     )
-    return [Entry(**row) for row in rows]
+    happened: dict[str, list[Entry]] = {registration_id: [] for registration_id in registration_ids}
+    for registration_id, at, event, detail in rows:
+        happened[registration_id].append(Entry(at, event, detail))
+    return happened

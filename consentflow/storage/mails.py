@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from consentflow.domain.addresses import Subject
-from consentflow.domain.letters import FrozenMail, Language, LetterKind
+from consentflow.domain.letters import FrozenMail, Language
 from consentflow.storage.pool import Connection
 
 
@@ -70,28 +70,21 @@ def _read(row: asyncpg.Record) -> StoredMail:
     )
 
 
-async def freeze(
-    connection: Connection,
-    mail_id: UUID,
-    purpose: LetterKind,
-    subject: Subject,
-    registration_id: str,
-    question_id: UUID | None,
-    mail: FrozenMail,
-    at: datetime,
-) -> None:
-    """Stores the bytes of a mail that is about to leave."""
+async def freeze(connection: Connection, frozen: StoredMail, at: datetime) -> None:
+    """Stores a mail that a registration is about to send."""
+    mail = frozen.mail
+    assert mail is not None  # noqa: S101 - it was made just now
     await connection.execute(
         """
         INSERT INTO mails (mail_id, purpose, subject, registration_id, question_id, state, message_id, envelope_from,
                            envelope_to, content, content_sha256, language, text_version, frozen_at)
         VALUES ($1, $2, $3, $4, $5, 'frozen', $6, $7, $8, $9, $10, $11, $12, $13)
         """,
-        mail_id,
-        purpose,
-        subject,
-        registration_id,
-        question_id,
+        frozen.mail_id,
+        frozen.purpose,
+        frozen.subject,
+        frozen.registration_id,
+        frozen.question_id,
         mail.message_id,
         mail.envelope_from,
         mail.envelope_to,

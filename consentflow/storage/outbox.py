@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from consentflow import tracing
 from consentflow.storage.pool import Connection, write_at_the_end
 
 CHANNEL = "outbox"
@@ -19,6 +20,12 @@ class Row:
     payload: Payload
     attempts: int
 
+    @property
+    def trace(self) -> str | None:
+        """The ``traceparent`` of what wrote it, if that was traced."""
+        trace = self.payload.get("traceparent")
+        return trace if isinstance(trace, str) else None
+
 
 async def write(connection: Connection, topic: str, payload: Payload) -> None:
     """Adds a message and wakes the relay when the transaction commits."""
@@ -27,7 +34,9 @@ async def write(connection: Connection, topic: str, payload: Payload) -> None:
 
 async def write_all(connection: Connection, topic: str, payloads: Sequence[Payload]) -> None:
     """Adds several messages of one topic and wakes the relay when the transaction commits."""
-    await write_at_the_end(connection, _insert, [(topic, payload) for payload in payloads])
+    trace = tracing.current()
+    origin = {"traceparent": trace} if trace else {}
+    await write_at_the_end(connection, _insert, [(topic, {**payload, **origin}) for payload in payloads])
 
 
 async def _insert(connection: Connection, messages: Sequence[tuple[str, Payload]]) -> None:

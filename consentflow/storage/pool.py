@@ -200,6 +200,20 @@ async def lock_company(connection: Connection, domain: str) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))", domain)
 
 
+async def lock_subjects_and_companies(
+    connection: Connection, subjects: Collection[str], domains: Collection[str]
+) -> None:
+    """Locks as `lock_subjects`, and then as `lock_company` does, always in one order."""
+    await connection.execute(
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended(name, kind))
+        FROM unnest($1::text[], $2::bigint[]) AS held (name, kind)
+        """,
+        [*sorted(subjects), *sorted(domains)],
+        [0] * len(subjects) + [1] * len(domains),
+    )
+
+
 async def lock_partners(connection: Connection, partner_ids: Collection[str]) -> None:
     """Makes this transaction the only one that adds to what these partners are told. Taken after all other locks."""
     await connection.execute(

@@ -1,5 +1,6 @@
 """Questions: the double opt-in a mailbox has open, shared by every registration of it."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -37,13 +38,17 @@ class AskedQuestion:
 _SELECT = "SELECT question_id, subject, registration_id, outcome, asked_at, answer_until FROM questions"
 
 
-async def put(connection: Connection, question_id: UUID, subject: Subject, registration_id: str, at: datetime) -> None:
-    """Puts a question; its mail is yet to leave."""
+async def put_all(connection: Connection, asked: Sequence[AskedQuestion], at: datetime) -> None:
+    """Puts questions; their mails are yet to leave."""
     await connection.execute(
-        "INSERT INTO questions (question_id, subject, registration_id, created_at) VALUES ($1, $2, $3, $4)",
-        question_id,
-        subject,
-        registration_id,
+        """
+        INSERT INTO questions (question_id, subject, registration_id, created_at)
+        SELECT question_id, subject, registration_id, $4
+        FROM unnest($1::uuid[], $2::text[], $3::text[]) AS put (question_id, subject, registration_id)
+        """,
+        [each.question_id for each in asked],
+        [each.subject for each in asked],
+        [each.registration_id for each in asked],
         at,
     )
 
@@ -54,10 +59,12 @@ async def find(connection: Connection, question_id: UUID) -> AskedQuestion | Non
     return AskedQuestion(**row) if row else None
 
 
-async def find_open(connection: Connection, subject: Subject) -> AskedQuestion | None:
-    """The question the mailbox has open, whether its mail has left or not."""
-    row = await connection.fetchrow(f"{_SELECT} WHERE subject = $1 AND outcome IS NULL", subject)
-    return AskedQuestion(**row) if row else None
+async def find_open(connection: Connection, subjects: Collection[Subject]) -> dict[Subject, AskedQuestion]:
+    """The question that each mailbox has open, whether its mail has left or not; those with none are missing."""
+    rows = await connection.fetch(
+        f"{_SELECT} JOIN unnest($1::text[]) AS asked (subject) USING (subject) WHERE outcome IS NULL", list(subjects)
+    )
+    return {row["subject"]: AskedQuestion(**row) for row in rows}
 
 
 async def asked(connection: Connection, question_id: UUID, at: datetime, answer_until: datetime) -> None:

@@ -1,7 +1,7 @@
 """Registrations as rows."""
 
-from collections.abc import Collection
-from dataclasses import astuple, fields, replace
+from collections.abc import Collection, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,10 +13,36 @@ from consentflow.domain.registrations import HOLDS_NO_CONTACT, OPEN, Kind, Regis
 from consentflow.storage.pool import Connection
 
 _NAMES = [field.name for field in fields(Registration)]
+NAMES = tuple(_NAMES)
+"""The columns of a registration."""
 _COLUMNS = ", ".join(_NAMES)
+_TYPES = {
+    "registered_at": "timestamptz",
+    "accepted_at": "timestamptz",
+    "due_at": "timestamptz",
+    "revision": "integer",
+    "question_id": "uuid",
+    "fingerprint": "bytea",
+}
+"""Of the columns that are no texts."""
+
+
+def _arrays(names: Sequence[str]) -> str:
+    return ", ".join(f"${n + 1}::{_TYPES.get(name, 'text')}[]" for n, name in enumerate(names))
+
+
 _INSERT = (
-    f"INSERT INTO registrations ({_COLUMNS}) VALUES ({', '.join(f'${n + 1}' for n in range(len(_NAMES)))}) "  # noqa: S608 - our own column names
+    f"INSERT INTO registrations ({_COLUMNS}) SELECT {_COLUMNS} FROM unnest({_arrays(_NAMES)}) AS taken ({_COLUMNS}) "  # noqa: S608 - our own column names
     "ON CONFLICT (registration_id) DO NOTHING"
+)
+_CHANGING = (
+    *("registration_id", "country", "country_received", "regime", "reason", "state", "due_at"),
+    *("policy_version", "revision", "question_id"),
+)
+_UPDATE = (
+    f"UPDATE registrations SET {', '.join(f'{name} = changed.{name}' for name in _CHANGING[1:])} "  # noqa: S608 - our own column names
+    f"FROM unnest({_arrays(_CHANGING)}) AS changed ({', '.join(_CHANGING)}) "
+    "WHERE registrations.registration_id = changed.registration_id"
 )
 _SELECT = f"SELECT {_COLUMNS} FROM registrations"  # noqa: S608 - our own column names
 
@@ -25,24 +51,44 @@ def _read(row: asyncpg.Record | dict[str, Any]) -> Registration:
     return replace(Registration(**row), kind=Kind(row["kind"]), state=State(row["state"]))
 
 
-async def insert(connection: Connection, registration: Registration) -> bool:
-    """Stores a new registration; False, and nothing stored, when the id is taken."""
-    done: str = await connection.execute(_INSERT, *astuple(registration))
-    return done == "INSERT 0 1"
+def read(row: asyncpg.Record) -> Registration:
+    """The registration in a row that has its `NAMES` among others."""
+    return _read({name: row[name] for name in _NAMES})
+
+
+async def insert_all(connection: Connection, taken: Collection[Registration]) -> bool:
+    """Stores new registrations; False when an id among them is taken, so that the caller must give up.
+
+    Always in one order, so that two who wait for each other's ids cannot be.
+    """
+    rows = [[getattr(each, name) for name in _NAMES] for each in sorted(taken, key=lambda each: each.registration_id)]
+    done: str = await connection.execute(_INSERT, *(list(column) for column in zip(*rows, strict=True)))
+    return done == f"INSERT 0 {len(rows)}"
 
 
 async def find(connection: Connection, registration_id: str) -> Registration | None:
     """The registration with that id."""
-    row = await connection.fetchrow(f"{_SELECT} WHERE registration_id = $1", registration_id)
-    return _read(row) if row else None
+    return (await find_all(connection, [registration_id])).get(registration_id)
 
 
-async def find_open(connection: Connection, subject: Subject) -> list[Registration]:
-    """The subject's registrations that still wait for something, oldest first."""
+async def find_all(connection: Connection, registration_ids: Collection[str]) -> dict[str, Registration]:
+    """The registrations with those ids; those that nobody knows are missing."""
     rows = await connection.fetch(
-        f"{_SELECT} WHERE subject = $1 AND state = ANY($2) ORDER BY accepted_at, registration_id", subject, list(OPEN)
+        f"{_SELECT} JOIN unnest($1::text[]) AS asked (registration_id) USING (registration_id)", list(registration_ids)
     )
-    return [_read(row) for row in rows]
+    return {row["registration_id"]: _read(row) for row in rows}
+
+
+async def find_open(connection: Connection, subjects: Collection[Subject]) -> dict[Subject, list[Registration]]:
+    """Each subject's registrations that still wait for something, oldest first; nothing is an answer, too."""
+    found: dict[Subject, list[Registration]] = {subject: [] for subject in subjects}
+    for row in await connection.fetch(
+        f"{_SELECT} WHERE subject = ANY($1) AND state = ANY($2) ORDER BY accepted_at, registration_id",
+        list(found),
+        list(OPEN),
+    ):
+        found[row["subject"]].append(_read(row))
+    return found
 
 
 async def find_in_state(connection: Connection, subject: Subject, state: State) -> list[Registration]:
@@ -74,25 +120,11 @@ async def find_all_open(connection: Connection) -> list[tuple[Registration, date
     return [(_read({name: row[name] for name in _NAMES}), row["answer_until"]) for row in rows]
 
 
-async def update(connection: Connection, registration: Registration) -> None:
+async def update_all(connection: Connection, changed: Collection[Registration]) -> None:
     """Writes what can change: location, decision, state, course."""
-    await connection.execute(
-        """
-        UPDATE registrations SET country = $2, country_received = $3, regime = $4, reason = $5, state = $6, due_at = $7,
-            policy_version = $8, revision = $9, question_id = $10
-        WHERE registration_id = $1
-        """,
-        registration.registration_id,
-        registration.country,
-        registration.country_received,
-        registration.regime,
-        registration.reason,
-        registration.state,
-        registration.due_at,
-        registration.policy_version,
-        registration.revision,
-        registration.question_id,
-    )
+    if changed:
+        rows = [[getattr(each, name) for name in _CHANGING] for each in changed]
+        await connection.execute(_UPDATE, *(list(column) for column in zip(*rows, strict=True)))
 
 
 async def contact_needed(connection: Connection, subject: Subject) -> bool:

@@ -14,6 +14,9 @@ from consentflow.domain.consent import CONSENT
 from consentflow.domain.registrations import HOLDS_NO_CONTACT, OPEN
 from consentflow.storage.pool import Connection
 
+_LONGEST_WAIT = 3600
+"""Seconds that counting what would go may take; letting it go takes short batches."""
+
 _BYTES_KEPT = "(content IS NOT NULL OR envelope_to IS NOT NULL)"
 _ANSWERS = "('source_decision', 'source_extension')"
 
@@ -111,7 +114,7 @@ class Outlook:
 
 async def outlook(connection: Connection, name: str, cutoff: datetime) -> Outlook:
     """What is older; changes nothing."""
-    row = await connection.fetchrow(SWEEPS[name].outlook, cutoff)
+    row = await connection.fetchrow(SWEEPS[name].outlook, cutoff, timeout=_LONGEST_WAIT)
     assert row is not None  # noqa: S101 - an aggregate always answers with one row
     return Outlook(**row)
 
@@ -205,6 +208,7 @@ async def contacts_outlook(connection: Connection, cutoff: datetime, lasting: da
         cutoff,
         lasting,
         *_STATES_AND_CONSENTS,
+        timeout=_LONGEST_WAIT,
     )
     assert row is not None  # noqa: S101 - an aggregate always answers with one row
     return Outlook(**row)

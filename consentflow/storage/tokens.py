@@ -1,5 +1,6 @@
 """Tokens of the links in mails. Only hashes are kept; a token serves one purpose."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -32,19 +33,27 @@ class Token:
 
 async def keep(connection: Connection, token_sha256: bytes, token: Token) -> None:
     """Keeps a new token."""
+    await keep_all(connection, {token_sha256: token})
+
+
+async def keep_all(connection: Connection, fresh: Mapping[bytes, Token]) -> None:
+    """Keeps new tokens, by their hashes."""
+    tokens = fresh.values()
     await connection.execute(
         """
         INSERT INTO tokens (token_sha256, purpose, subject, question_id, language, expires_at, mail_id, about)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        SELECT * FROM unnest(
+            $1::bytea[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[], $7::uuid[], $8::text[]
+        )
         """,
-        token_sha256,
-        token.purpose,
-        token.subject,
-        token.question_id,
-        token.language,
-        token.expires_at,
-        token.mail_id,
-        token.about,
+        list(fresh),
+        [token.purpose for token in tokens],
+        [token.subject for token in tokens],
+        [token.question_id for token in tokens],
+        [token.language for token in tokens],
+        [token.expires_at for token in tokens],
+        [token.mail_id for token in tokens],
+        [token.about for token in tokens],
     )
 
 

@@ -107,7 +107,7 @@ def travel(flight: Flight) -> None:
     again = flight.sent("DE", contact=confirmed["contact"])
     for asked in (confirmed, lapsing, objecting, withdrawn, again):
         stack.settles(asked, "awaiting_confirmation")
-    notified, located, informed = (flight.sent(country, **long_ago) for country in ("FR", None, "IT"))
+    notified, located, informed = flight.sent("FR", **long_ago), flight.sent(None), flight.sent("IT")
     flight.sent("US")
     flight.sent("Zqzqcountry1")
     assert stack.event("contact.form_submitted", informed).status_code == 202

@@ -12,11 +12,13 @@ import pytest
 from fastapi import FastAPI
 
 from consentflow.api.app import create_app
+from consentflow.domain.clock import SystemClock
 from consentflow.domain.letters import LetterKind
 from consentflow.operations.keys import Role
 from consentflow.runtime import Parts
 from consentflow.storage.mails import StoredMail
 from tests.api.officers import colleague, console
+from tests.conftest import make_settings
 
 __all__ = ["colleague", "console"]  # fixtures that several files use
 
@@ -171,16 +173,22 @@ async def database_url(api_database: str) -> str:
     tables = await connection.fetch(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '%pogo%'"
     )
-    await connection.execute("SET session_replication_role = replica")
-    for row in tables:
-        await connection.execute(f"DELETE FROM {row['tablename']}")
+    deletes = (f"DELETE FROM {row['tablename']}" for row in tables)
+    await connection.execute("; ".join(("SET session_replication_role = replica", *deletes)))
     await connection.close()
     return api_database
 
 
+@pytest.fixture(scope="session")
+def built_app() -> FastAPI:
+    """One application for all tests; what it prepares at its first request would take most of their time."""
+    return create_app(Parts(make_settings("postgresql://127.0.0.1:1/not-before-a-test-brings-parts"), SystemClock()))
+
+
 @pytest.fixture
-def app(parts: Parts) -> FastAPI:
-    return create_app(parts)
+def app(built_app: FastAPI, parts: Parts) -> FastAPI:
+    built_app.state.parts = parts
+    return built_app
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """Who may call what."""
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from consentflow.operations import keys
 from consentflow.operations.keys import Role
 
 if TYPE_CHECKING:
@@ -67,6 +69,27 @@ async def test_a_revoked_key_opens_nothing(api: "Api") -> None:
     async with api.parts.database.transaction() as connection:
         await connection.execute("UPDATE api_keys SET revoked_at = now() WHERE role = 'admin'")
     api.problem(await api.call("GET", "/v1/registrations/r-1"), 401, "unauthorized")
+
+
+async def test_a_key_that_was_just_used_is_not_looked_up_and_once_revoked_works_for_moments_at_most(
+    api: "Api", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.problem(await api.call("GET", "/v1/registrations/r-1"), 404, "not_found")
+    async with api.parts.database.transaction() as connection:
+        await connection.execute("UPDATE api_keys SET revoked_at = now() WHERE role = 'admin'")
+    api.problem(await api.call("GET", "/v1/registrations/r-1"), 404, "not_found")
+    later = time.monotonic() + keys.REMEMBERED
+    monkeypatch.setattr(keys, "monotonic", lambda: later)
+    api.problem(await api.call("GET", "/v1/registrations/r-1"), 401, "unauthorized")
+
+
+async def test_a_key_that_was_unknown_works_as_soon_as_it_is_made(api: "Api") -> None:
+    async with api.parts.database.transaction() as connection:
+        await connection.execute("UPDATE api_keys SET revoked_at = now() WHERE role = 'admin'")
+    api.problem(await api.call("GET", "/v1/registrations/r-1"), 401, "unauthorized")
+    async with api.parts.database.transaction() as connection:
+        await connection.execute("UPDATE api_keys SET revoked_at = NULL")
+    api.problem(await api.call("GET", "/v1/registrations/r-1"), 404, "not_found")
 
 
 async def test_no_key_is_stored(api: "Api") -> None:

@@ -351,7 +351,7 @@ async def introduces(connection: Connection, clock: HandClock) -> None:
     ana = await connection.fetchrow("SELECT subject, email FROM contacts")
     assert ana is not None
     contact = stored.Contact(Subject(ana["subject"]), ana["email"], None, None, None)
-    await stored.introduce(connection, contact, clock.now())
+    await stored.keep_all(connection, [contact], {contact.subject}, clock.now())
 
 
 async def fact(parts: Parts, name: str) -> None:

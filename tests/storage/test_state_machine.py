@@ -551,7 +551,7 @@ class Lives(RuleBasedStateMachine):
             )
             kept, mailed = {row["subject"] for row in contacts}, {row["subject"] for row in bytes_of}
             for person in self.people:
-                question = await questions.find_open(connection, person.subject)
+                question = (await questions.find_open(connection, [person.subject])).get(person.subject)
                 for lead in person.leads:
                     stored = await registrations.find(connection, lead.id)
                     assert stored

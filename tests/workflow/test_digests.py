@@ -21,7 +21,7 @@ from consentflow.domain.partners import Choice
 from consentflow.domain.secrets import derive_key
 from consentflow.operations.consent import LinkState
 from consentflow.operations.posting import Outcome
-from tests.workflow.cost import cost_of
+from tests.workflow.cost import NOTIFIED, WAITING, cost_of
 from tests.workflow.service import TASK_SCHEDULED, Mail, PostOffice, Service, SkippingService, skipping_service, until
 
 ANA = "ana@partner.example"
@@ -299,7 +299,7 @@ class TestOnARealServer:
             for _ in range(3):
                 await partner.visits(PRICING, times=50)
             await real.settles()
-            assert cost_of(await partner.history()).is_within(actions=1, events=1)
+            assert cost_of(await partner.history()).is_within(WAITING)
 
     async def test_a_flood_is_one_mail_and_two_actions(self, real: Service) -> None:
         partner = Partnership(real)
@@ -313,7 +313,7 @@ class TestOnARealServer:
         history = await partner.history()
         start = history.events[0].workflow_execution_started_event_attributes
         assert start.first_workflow_task_backoff.ToTimedelta() > timedelta(), "it did wait"
-        assert cost_of(history).is_within(actions=2, events=11)
+        assert cost_of(history).is_within(NOTIFIED)
         (mail,) = partner.mails()
         assert "2000" in text(mail)
 
@@ -325,7 +325,7 @@ class TestOnARealServer:
         await real.fetch("UPDATE ownerships SET until = now()")
         async with real.working():
             assert await partner.ends() == NOTHING_TO_TELL
-        assert cost_of(await partner.history()).is_within(actions=2, events=11)
+        assert cost_of(await partner.history()).is_within(NOTIFIED)
         assert partner.mails() == []
 
     async def test_a_digest_that_is_moved_up_is_told_by_a_workflow_of_its_own(self, real: Service) -> None:
