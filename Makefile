@@ -3,7 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.ready-bench
 ARGS ?=
+# Tests run on all cores; each process has a Postgres of its own. JOBS=0 runs them one after the other.
+JOBS ?= logical
+PARALLEL := -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run demo test faults bench check format lock clean
 
@@ -14,12 +18,13 @@ demo: $(READY) ## the 30-day story in under a minute
 	$(BIN)/consentflow demo $(ARGS)
 
 test: $(READY) ## every test
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 faults: export FULL ?= 1
 faults: export FAULTS_ROUNDS ?= 10
-faults: $(READY) ## ten large rounds of random kills; FAULTS_SEED=… repeats one
-	$(BIN)/pytest -s tests/faults/test_rounds.py $(ARGS)
+faults: $(READY) ## ten large rounds of random kills, told in faults.json; FAULTS_SEED=… repeats one
+	rm -f faults.json
+	$(BIN)/pytest -s tests/faults/test_rounds.py $(ARGS); code=$$?; $(BIN)/python tests/faults/records.py; exit $$code
 
 check: $(READY) ## format, lint, types, import contracts, and whether the installed libraries fit each other
 	$(BIN)/ruff format --check .
@@ -28,7 +33,7 @@ check: $(READY) ## format, lint, types, import contracts, and whether the instal
 	$(BIN)/lint-imports
 	$(BIN)/pip check
 
-bench: $(READY) ## how fast, against floors measured in the same run
+bench: $(BENCH_READY) ## how fast, against floors measured in the same run; FULL=1 grows what grows to a million
 	$(BIN)/python -m benchmarks $(ARGS)
 
 format: $(READY) ## rewrite the code in the house style
@@ -37,14 +42,20 @@ format: $(READY) ## rewrite the code in the house style
 
 # Needs uv; the files it writes name no index address.
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/run.txt pyproject.toml
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra test -o requirements/dev.txt pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra otel -o requirements/run.txt pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra otel --extra test -o requirements/dev.txt pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra otel --extra test --extra bench -c requirements/dev.txt -o requirements/bench.txt pyproject.toml
 	echo hatchling | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements/dev.txt -o requirements/build.txt -
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# The libraries that the benchmarks compare with, beside what is there.
+$(BENCH_READY): $(READY) requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	touch $@
 
 clean:

@@ -27,6 +27,18 @@ CONTROLLER = {
 BEGINNING = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 
+LONGEST_FIRST = ("faults", "acceptance", "workflow", "api", "storage")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the files, none is left alone with a long one at the end."""
+    if hasattr(config, "workerinput"):
+        last = len(LONGEST_FIRST)
+        tests = Path(__file__).parent
+        rank = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: rank.get(item.path.relative_to(tests).parts[0], last))
+
+
 class HandClock:
     """A clock that stands still until the test moves it."""
 
@@ -93,7 +105,7 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     connection = await asyncpg.connect(postgres_url.format(database="postgres"))
     try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template_migrated STRATEGY wal_log")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template_migrated STRATEGY file_copy")
         yield postgres_url.format(database=name)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:

@@ -5,6 +5,7 @@
 =============  ====================================================================================
 normal         takes it
 busy           421 to MAIL
+full           452 to MAIL: its disk is full
 greylisting    450 to RCPT
 hanging        never answers RCPT
 hanging_after  keeps the mail and never answers
@@ -47,6 +48,8 @@ class PostOffice:
         del server, session
         if self.manner == "busy":
             return "421 4.3.2 too busy, come back later"
+        if self.manner == "full":
+            return "452 4.3.1 insufficient system storage"
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 fine"

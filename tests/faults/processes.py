@@ -54,17 +54,22 @@ class Process:
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        self._command = command
+        self.command = command
         self._folder = folder
         self._environment = environment
         self.port = port
-        self._user = user
+        self.user = user
         self._running: subprocess.Popen[bytes] | None = None
 
     @property
     def runs(self) -> bool:
         """Whether it runs; one that ended by itself does not."""
         return self._running is not None and self._running.poll() is None
+
+    @property
+    def listens(self) -> bool:
+        """Whether it is a server."""
+        return self.port is not None
 
     @property
     def pid(self) -> int:
@@ -76,14 +81,14 @@ class Process:
         assert not self.runs, f"{self.name} runs already"
         with self.log.open("ab") as log:
             self._running = subprocess.Popen(
-                self._command,
+                self.command,
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                user=self._user,
+                user=self.user,
             )
 
     async def up(self) -> None:
@@ -155,7 +160,18 @@ class Postgres(Process):
         command = [str(server.bin_path / "postgres"), "-D", str(data), "-k", str(data), "-h", ""]
         super().__init__("postgres", command, folder, os.environ, user=server.system_user)
         self.url = f"postgresql://postgres:@/postgres?host={data}"
+        self.data = data
         self._socket = data / ".s.PGSQL.5432"
+
+    @property
+    def listens(self) -> bool:
+        """It does, on a socket."""
+        return True
+
+    def tell_to_stop(self) -> None:
+        """SIGINT, which does not wait for clients, as whatever supervises it does."""
+        assert self._running is not None
+        self._running.send_signal(signal.SIGINT)
 
     async def _listens(self) -> bool:
         try:

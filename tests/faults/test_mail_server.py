@@ -44,7 +44,7 @@ async def test_a_server_that_hangs_before_it_has_the_mail_gets_it_once_when_it_h
     assert row["unsure_attempts"] == 0
 
 
-@pytest.mark.parametrize("manner", ["busy", "greylisting"])
+@pytest.mark.parametrize("manner", ["busy", "full", "greylisting"])
 async def test_a_server_that_asks_for_patience_is_asked_again_after_minutes_and_not_before(
     world: World, manner: Manner
 ) -> None:

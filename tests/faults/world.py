@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,10 +27,11 @@ from consentflow.neighbours import migrate
 from consentflow.operations.keys import Role
 from consentflow.runtime import Parts
 from tests.conftest import environment, make_settings
+from tests.faults.disk import SmallDisk
 from tests.faults.processes import Postgres, Process, temporal, until
 
 Json = dict[str, Any]
-Manner = Literal["normal", "busy", "greylisting", "hanging", "hanging_after", "dropping", "flaky", "slow"]
+Manner = Literal["normal", "busy", "greylisting", "hanging", "hanging_after", "dropping", "flaky", "slow", "full"]
 
 SMTP_TIMEOUT_SECONDS = 3
 _CALLER_PATIENCE_SECONDS = 20
@@ -79,6 +80,11 @@ class World:
     @property
     def processes(self) -> tuple[Process, ...]:
         return (self.postgres, self.temporal, self.post, self.api, self.worker)
+
+    @property
+    def ours(self) -> tuple[Process, ...]:
+        """Those that run our code, twins included."""
+        return (self.api, self.worker, *self.extra)
 
     def another(self, what: Literal["api", "worker"]) -> Process:
         """One more process of a kind, on a port of its own; it is ended with the world."""
@@ -131,6 +137,33 @@ class World:
         """Registers a lead of that id for a company of its own."""
         lead = lead_of(registration_id) | more
         return await self.insist(client, "POST", "/v1/registrations", lead)
+
+    async def register_all(self, client: httpx.AsyncClient, leads: Sequence[Json]) -> None:
+        """Registers leads one a line; hands in the same lines again until each has been taken."""
+        while not await self._register_all_once(client, leads):
+            self.retries += 1
+            await asyncio.sleep(0.1)
+
+    async def _register_all_once(self, client: httpx.AsyncClient, leads: Sequence[Json]) -> bool:
+        async def lines() -> AsyncIterator[bytes]:
+            for lead in leads:
+                yield json.dumps(lead).encode() + b"\n"
+                await asyncio.sleep(0.02)  # so that it can break off in the middle
+
+        try:
+            headers = {"Content-Type": "application/x-ndjson"}
+            answer = await client.post("/v1/registrations:batch", content=lines(), headers=headers)
+        except httpx.TransportError:
+            return False
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            return False
+        assert answer.status_code == httpx.codes.OK, answer.text
+        results = [json.loads(line) for line in answer.text.splitlines()]
+        statuses = {result["status"] for result in results}
+        assert statuses <= {httpx.codes.OK, httpx.codes.ACCEPTED, httpx.codes.SERVICE_UNAVAILABLE}, statuses
+        told = [result.get("registration_id") for result in results]
+        assert told == [lead["registration_id"] for lead in leads]
+        return httpx.codes.SERVICE_UNAVAILABLE not in statuses
 
     async def tell(self, client: httpx.AsyncClient, event_id: str, kind: str, **data: str) -> Json:
         """Hands in an event, under an id that stays the same when it is repeated."""
@@ -206,10 +239,23 @@ def long_ago() -> str:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[World]:
-    """Starts every process on a folder, and ends with the block whatever of it still runs."""
-    world = await asyncio.to_thread(_built, folder)
+async def running(
+    folder: Path,
+    disk: SmallDisk | None = None,
+    *,
+    log_on_disk: bool = False,
+    more_settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[World]:
+    """Starts every process on a folder, and ends with the block whatever of it still runs.
+
+    Args:
+        disk: Where Postgres keeps its data instead.
+        log_on_disk: Whether its write-ahead log is there too.
+    """
+    world = await asyncio.to_thread(_built, folder, more_settings or {})
     try:
+        if disk is not None:
+            await disk.take(world.postgres, its_log_too=log_on_disk)
         world.behave("normal")
         for process in (world.postgres, world.temporal, world.post):
             process.start()
@@ -227,9 +273,11 @@ async def running(folder: Path) -> AsyncIterator[World]:
     finally:
         for process in (*world.extra, *reversed(world.processes)):
             process.kill()
+        if disk is not None:
+            disk.unmount()
 
 
-def _built(folder: Path) -> World:
+def _built(folder: Path, more_settings: Mapping[str, str]) -> World:
     postgres = Postgres(folder)
     temporal_port, smtp_port, api_port = free_port(), free_port(), free_port()
     queue = "faults"
@@ -246,6 +294,7 @@ def _built(folder: Path) -> World:
         "LOG_FORMAT": "json",
     }
     settings = inherited | environment(postgres.url) | {f"CONSENTFLOW_{name}": value for name, value in ours.items()}
+    settings |= more_settings
     post = [sys.executable, str(Path(__file__).with_name("post.py")), str(smtp_port), str(folder)]
     return World(
         folder=folder,
