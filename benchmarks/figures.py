@@ -18,9 +18,9 @@ class Figure:
         ours: Median of the rounds.
         floor: Median of the rounds.
         ratio: Median of the rounds' ratios: noise that lasts longer than a round strikes both.
-        target: The ratio to reach: at least, or at most where ``at_most``.
-        rounds: Each round's pair (ours, floor).
+        target: The ratio to reach: at least, or at most where ``at_most``. None for a peer, which is no floor.
         floor_is: What the floor does, in a few words.
+        rounds: Each round's pair (ours, floor).
     """
 
     name: str
@@ -28,19 +28,27 @@ class Figure:
     ours: float
     floor: float
     ratio: float
-    target: float
+    target: float | None
     floor_is: str
     at_most: bool = False
     rounds: Sequence[tuple[float, float]] = field(default_factory=tuple)
 
     @property
-    def met(self) -> bool:
-        """Whether the target is reached."""
+    def met(self) -> bool | None:
+        """Whether the target is reached; None where there is none."""
+        if self.target is None:
+            return None
         return self.ratio <= self.target if self.at_most else self.ratio >= self.target
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The least and the greatest ratio of the rounds: how far the median can be trusted."""
+        ratios = [ours / floor for ours, floor in self.rounds if floor] or [self.ratio]
+        return min(ratios), max(ratios)
 
 
 async def against_floor(
-    name: str, unit: str, target: float, floor_is: str, ours: Measure, floor: Measure, *, rounds: int
+    name: str, unit: str, target: float | None, floor_is: str, ours: Measure, floor: Measure, *, rounds: int
 ) -> Figure:
     """Measures both in turn, after one round of each that does not count; who goes first changes every round."""
     pairs: list[tuple[float, float]] = []

@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from itertools import count
+from uuid import UUID
 
 import aiosmtplib
 
@@ -14,6 +15,7 @@ from consentflow.domain.intake import RegistrationIn
 from consentflow.domain.letters import FrozenMail, Language, LetterKind
 from consentflow.domain.registrations import Course
 from consentflow.mail.smtp import SmtpPool, SmtpServer, TlsMode
+from consentflow.worker import IN_HAND
 
 CONNECTIONS = 4
 _ids = count()
@@ -85,7 +87,10 @@ async def mailer(world: World, number: int, rounds: int) -> Figure:
 
 
 async def mail_path(world: World, number: int, rounds: int) -> Figure:
-    """Render, freeze, send and record, against bare aiosmtplib."""
+    """Render, freeze, send and record, against bare aiosmtplib sending the very bytes that are made.
+
+    As many mails are in hand as in a worker with so many connections.
+    """
     async with world.service(api=False, worker=False) as service, _pool(world.sink.port) as pool:
         sending = service.parts.sending
 
@@ -100,22 +105,28 @@ async def mail_path(world: World, number: int, rounds: int) -> Figure:
             await service.parts.registrations.register(RegistrationIn.model_validate(content))
             return str(content["registration_id"])
 
+        async def begin_one(registration_id: str) -> tuple[UUID, FrozenMail]:
+            due = await sending.begin(registration_id, LetterKind.DOUBLE_OPT_IN)
+            assert not isinstance(due, Course)  # noqa: S101 - a fresh registration asks
+            assert due.mail  # noqa: S101
+            return due.mail_id, due.mail
+
         async def ours() -> float:
             registered = iter([await register() for _ in range(number)])
 
             async def line() -> None:
                 for registration_id in registered:
-                    due = await sending.begin(registration_id, LetterKind.DOUBLE_OPT_IN)
-                    assert not isinstance(due, Course)  # noqa: S101 - a fresh registration asks
-                    assert due.mail  # noqa: S101
-                    await sending.accepted(due.mail_id, await pool.send(due.mail))
+                    mail_id, mail = await begin_one(registration_id)
+                    await sending.accepted(mail_id, await pool.send(mail))
 
             begin = time.perf_counter()
-            await asyncio.gather(*(line() for _ in range(CONNECTIONS)))
+            await asyncio.gather(*(line() for _ in range(CONNECTIONS * IN_HAND)))
             return number / (time.perf_counter() - begin)
 
+        _, same = await begin_one(await register())
+
         async def floor() -> float:
-            return await bare(world.sink.port, _mail(), number)
+            return await bare(world.sink.port, same, number)
 
         return await against_floor(
             "the whole mail path: render, freeze, send, record",

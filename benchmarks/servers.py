@@ -53,6 +53,11 @@ class World:
     log: Path
     """Where processes write what they have to say."""
 
+    @staticmethod
+    def log_in(folder: Path) -> Path:
+        """Where that is for the servers on a folder."""
+        return folder / "processes.log"
+
     @asynccontextmanager
     async def service(self, *, api: bool = True, worker: bool = True) -> AsyncIterator["Service"]:
         """Our processes on a fresh database and a task queue of their own."""
@@ -69,19 +74,26 @@ class World:
                 if api:
                     await stack.enter_async_context(process(["-m", "consentflow", "api"], environment, self.log))
                     await listens(port)
+                working = None
                 if worker:
-                    await stack.enter_async_context(process(["-m", "consentflow", "worker"], environment, self.log))
-                yield Service(self, parts, queue, Target(HOST, port, keys[Role.ADMIN]))
+                    starting = process(["-m", "consentflow", "worker"], environment, self.log)
+                    working = (await stack.enter_async_context(starting)).pid
+                yield Service(self, parts, queue, Target(HOST, port, keys[Role.ADMIN]), working)
 
 
 @dataclass(frozen=True)
 class Service:
-    """Running processes of ours, and a look behind the door."""
+    """Running processes of ours, and a look behind the door.
+
+    Args:
+        worker: The worker's process id, if there is one.
+    """
 
     world: World
     parts: Parts
     queue: str
     http: Target
+    worker: int | None = None
 
     async def fetch(self, query: str, *arguments: object) -> int:
         """One number from the database."""
@@ -104,7 +116,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
         dev_server(folder / "temporal.db", free_port()) as address,
         mail_sink() as sink,
     ):
-        yield World(url, address, await connect(address), sink, folder / "processes.log")
+        yield World(url, address, await connect(address), sink, World.log_in(folder))
 
 
 @asynccontextmanager
@@ -192,6 +204,8 @@ def _environment(url: str, temporal: str, queue: str, smtp: int, port: int) -> d
         "CONSENTFLOW_MAIL__FROM": "privacy@musterwerk.example",
         "CONSENTFLOW_PORT": str(port),
         "CONSENTFLOW_LOG_FORMAT": "json",
+        # One key calls as often as all callers together would: counted as ever, never refused.
+        "CONSENTFLOW_LIMITS__PER_KEY": "1000000/second",
     }
 
 
