@@ -33,7 +33,7 @@ def as_markdown(run: Run) -> str:
     lines = [
         f"![Each figure against its target; the table below says the same in words]({PICTURE.name})",
         "",
-        f"Measured {run.at[:10]}, {run.rounds} rounds: "
+        f"Measured {run.at[:10]}, {run.rounds} {'round' if run.rounds == 1 else 'rounds'}: "
         + ", ".join(f"{what} {fact}" for what, fact in run.machine.items())
         + ".",
         "",

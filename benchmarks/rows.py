@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from benchmarks import bulk, costs, events, growth, intake, peers, plain, sending
+from benchmarks.costs import unit_costs as costs
 from benchmarks.figures import Figure
+from benchmarks.measured import bulk, events, growth, intake, peers, plain, sending
 from benchmarks.servers import World
 
 Measuring: TypeAlias = Callable[[World, int, int], Awaitable[Figure | Sequence[Figure]]]
@@ -44,7 +45,7 @@ ROWS = {
     "accepting": Row(intake.accepting, 1000),
     "batch": Row(bulk.batch, 3000),
     "importing": Row(bulk.importing, 3000),
-    "events": Row(events.events, 10_000),
+    "events": Row(events.events, 20_000),
     "mailer": Row(sending.mailer, 2000),
     "mail_path": Row(sending.mail_path, 300),
     "cost": Row(cost, 1),

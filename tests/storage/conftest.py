@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from benchmarks.filling import fill
+from benchmarks.measured.filling import fill
 from consentflow.runtime import Parts
 from tests.conftest import HandClock, make_settings
 

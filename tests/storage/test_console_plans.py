@@ -1,6 +1,6 @@
 """What officers search and list comes page by page, whatever the tables hold; `test_plans` sees how it is read."""
 
-from benchmarks.filling import BIG_COMPANY, REGISTRANT
+from benchmarks.measured.filling import BIG_COMPANY, REGISTRANT
 from consentflow.runtime import Parts
 from consentflow.storage import search
 from tests.storage.conftest import FILLING, NUMBER

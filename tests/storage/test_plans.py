@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from benchmarks.filling import (
+from benchmarks.measured.filling import (
     BIG_COMPANY,
     BIG_PARTNER,
     REGISTRANT,

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import capacity, costs, demand, given, units, year
-from benchmarks.demand import DAY, MIX, Demand
-from benchmarks.given import Prices, Rates
-from benchmarks.sizing import Capacity
-from benchmarks.year import Year
+from benchmarks.capacity import demand, given, units, year
+from benchmarks.capacity import page as capacity
+from benchmarks.capacity.demand import DAY, MIX, Demand
+from benchmarks.capacity.given import Prices, Rates
+from benchmarks.capacity.sizing import Capacity
+from benchmarks.capacity.year import Year
+from benchmarks.costs import unit_costs as costs
 from consentflow.domain.policy import DoubleOptInRules, NoticeRules, read_policy
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from benchmarks.costs.stored import lead, set_up
 from benchmarks.servers import World, database
-from benchmarks.stored import lead, set_up
 from consentflow.dev.clock import SteppedClock
 from consentflow.dev.temporal import connect, dev_server, free_port
 from consentflow.runtime import Parts

@@ -9,8 +9,8 @@ from itertools import count
 
 from temporalio.worker import Worker
 
-from benchmarks.bare import NoOp, Nothing, OneActivity
 from benchmarks.figures import Figure, against_floor
+from benchmarks.floors.bare import NoOp, Nothing, OneActivity
 from benchmarks.http import Target, send_all
 from benchmarks.servers import Service, World, database, listens, process
 from consentflow.dev.temporal import HOST, free_port
@@ -119,7 +119,7 @@ async def bare_api(world: World) -> AsyncIterator[Target]:
     port = free_port()
     async with (
         database(world.postgres_url, f"floor_{port}") as url,
-        process(["-m", "benchmarks.bare_api"], {"FLOOR_DATABASE_URL": url, "FLOOR_PORT": str(port)}, world.log),
+        process(["-m", "benchmarks.floors.bare_api"], {"FLOOR_DATABASE_URL": url, "FLOOR_PORT": str(port)}, world.log),
     ):
         await listens(port)
         yield Target(HOST, port, "nobody-asks")

@@ -18,7 +18,7 @@ from random import Random
 import psutil  # type: ignore[import-untyped] # ships no type information
 
 from benchmarks.figures import Figure
-from benchmarks.filling import Filled, digest_id, fill, person
+from benchmarks.measured.filling import Filled, digest_id, fill, person
 from benchmarks.servers import Service, World
 from consentflow.domain.acts import Actor
 from consentflow.domain.clock import SystemClock

@@ -1,7 +1,7 @@
 """What registrations lead to, reckoned: how many take which step, when in the week, and how many are open.
 
 The rules are the project's own (`decide`, the policy's times). What people do is assumed, and stated in `MIX`; replace
-it by your own figures. `benchmarks.year` plays the same year out, registration by registration.
+it by your own figures. `benchmarks.capacity.year` plays the same year out, registration by registration.
 """
 
 import math

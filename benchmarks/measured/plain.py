@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from benchmarks.bare_timer import QUEUE
 from benchmarks.figures import Figure, against_floor
+from benchmarks.floors.bare_timer import QUEUE
 from benchmarks.http import Target, send_all
-from benchmarks.intake import CONNECTIONS, registrations
+from benchmarks.measured.intake import CONNECTIONS, registrations
 from benchmarks.servers import World, listens, process
 from consentflow.dev.temporal import HOST, free_port
 
@@ -65,8 +65,8 @@ async def _plain_way(world: World) -> AsyncIterator[tuple[Target, str]]:
         "FLOOR_PORT": str(port),
     }
     async with (
-        process(["-m", "benchmarks.bare_timer", "api"], environment, world.log),
-        process(["-m", "benchmarks.bare_timer", "worker"], environment, world.log),
+        process(["-m", "benchmarks.floors.bare_timer", "api"], environment, world.log),
+        process(["-m", "benchmarks.floors.bare_timer", "worker"], environment, world.log),
     ):
         await listens(port)
         await listens(metrics_port)

@@ -1,9 +1,9 @@
 # ruff: noqa: RUF001 - formulas that people read have the signs of mathematics in them
 """How the page on capacity comes to its numbers: inputs, assumptions and arithmetic, as tables."""
 
-from benchmarks.demand import DAY, Demand
+from benchmarks.capacity.demand import DAY, Demand
+from benchmarks.capacity.sizing import Capacity
 from benchmarks.markdown import count, period, size, table
-from benchmarks.sizing import Capacity
 
 
 def inputs(one: Capacity) -> str:

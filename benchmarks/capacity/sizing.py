@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 
-from benchmarks.costs import UnitCosts
-from benchmarks.demand import DAY, Demand
-from benchmarks.given import Assumptions, Prices, Rates
-from benchmarks.units import STEPS, YEAR_DAYS, Unit, units
+from benchmarks.capacity.demand import DAY, Demand
+from benchmarks.capacity.given import Assumptions, Prices, Rates
+from benchmarks.capacity.units import STEPS, YEAR_DAYS, Unit, units
+from benchmarks.costs.unit_costs import UnitCosts
 
 MONTH_HOURS = 744
 """As Temporal Cloud turns GB into GBh."""

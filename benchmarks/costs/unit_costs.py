@@ -1,7 +1,7 @@
 """What each journey costs: Temporal's actions, history, rows and mail, counted from one run of each on real servers.
 
-``python -m benchmarks.costs`` prints the tables and writes them to ``benchmarks/costs.json``, from which
-`benchmarks.sizing` reckons. Counting needs no quiet machine: nothing here is a matter of speed.
+``python -m benchmarks.costs`` prints the tables and writes them to ``benchmarks/costs/costs.json``, from which
+`benchmarks.capacity.sizing` reckons. Counting needs no quiet machine: nothing here is a matter of speed.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from rich.table import Table
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from benchmarks.engine import EngineBytes, engine_bytes
+from benchmarks.costs.engine import EngineBytes, engine_bytes
+from benchmarks.costs.journeys import REGISTRATIONS
+from benchmarks.costs.other_journeys import OTHERS, SKIPPING
+from benchmarks.costs.stored import TableBytes, set_up, table_bytes
+from benchmarks.costs.watch import Journey, Watch, title
 from benchmarks.figures import Figure
-from benchmarks.journeys import REGISTRATIONS
 from benchmarks.machine import describe
-from benchmarks.other_journeys import OTHERS, SKIPPING
 from benchmarks.servers import World, database, world
-from benchmarks.stored import TableBytes, set_up, table_bytes
-from benchmarks.watch import Journey, Watch, title
 from consentflow.dev.clock import SteppedClock, TimeMachine
 from consentflow.dev.temporal import connect, time_skipping_server
 from consentflow.neighbours import prepare_search_attributes
@@ -227,7 +227,8 @@ async def _main(number: int) -> None:
     out.print(found.engine, f"WAL a registration: {found.wal_bytes:,.0f} B")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Counts and weighs anew."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=2000, help="registrations of each kind where bytes are weighed")
     asyncio.run(_main(parser.parse_args().number))

@@ -1,6 +1,6 @@
 """A registration that waits for 30 days, as one would write it with libraries that do without Temporal.
 
-Run as ``python -m benchmarks.peer_api procrastinate`` or ``… dbos``. Both answer once the wait is in Postgres.
+Run as ``python -m benchmarks.floors.peer_api procrastinate`` or ``… dbos``. Both answer once the wait is in Postgres.
 """
 
 import os

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
 
-from benchmarks.costs import UnitCosts
+from benchmarks.costs.unit_costs import UnitCosts
 from consentflow.domain.retention import RULES
 
 YEAR_DAYS = 365
@@ -28,7 +28,7 @@ STEPS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     },
     "corrected_to_double_opt_in": (("corrected_to_double_opt_in", "asked"), ("waiting", "confirmed")),
 }
-"""What each step of `benchmarks.demand` adds, in journeys that were counted whole: these less those."""
+"""What each step of `benchmarks.capacity.demand` adds, in journeys that were counted whole: these less those."""
 
 RULE_OF = {
     "contacts": "contacts",

@@ -6,7 +6,7 @@ that it sets going by themselves are found and counted with it.
 
 from datetime import timedelta
 
-from benchmarks.watch import Journey, Watch, address_of_somebody
+from benchmarks.costs.watch import Journey, Watch, address_of_somebody
 from consentflow.domain.registrations import State
 from tests.workflow.service import TIMER_STARTED
 

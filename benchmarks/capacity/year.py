@@ -1,4 +1,4 @@
-"""A year of registrations played out one by one, to check what `benchmarks.demand` reckons.
+"""A year of registrations played out one by one, to check what `benchmarks.capacity.demand` reckons.
 
 They arrive at random (Poisson) by the hours of the week. Each is decided by the project's own `decide`, at its arrival
 and whenever something happens to it; notices and lapses come when the policy says. The same seed gives the same year.
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate, count
 from typing import TypeAlias
 
-from benchmarks.demand import ANSWERED, CORRECTED, FIRST_STEP, HOUR, MONDAY, Demand, Fate
+from benchmarks.capacity.demand import ANSWERED, CORRECTED, FIRST_STEP, HOUR, MONDAY, Demand, Fate
 from consentflow.domain.consent import Fact, Record
 from consentflow.domain.policy import Lead, decide
 from consentflow.domain.registrations import State

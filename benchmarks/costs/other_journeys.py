@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from temporalio.client import WorkflowExecutionStatus
 
-from benchmarks.watch import Journey, Watch, address_of_somebody
+from benchmarks.costs.watch import Journey, Watch, address_of_somebody
 from consentflow.domain.letters import Language
 from consentflow.domain.partners import Choice
 from consentflow.domain.sign_in import Door

@@ -14,7 +14,7 @@ import asyncpg
 
 from benchmarks.figures import Figure, against_floor
 from benchmarks.http import Target, send_all
-from benchmarks.intake import CONNECTIONS, registrations
+from benchmarks.measured.intake import CONNECTIONS, registrations
 from benchmarks.servers import World, database, listens, process
 from consentflow.dev.temporal import HOST, free_port
 
@@ -67,7 +67,9 @@ async def _peer(world: World, name: str) -> AsyncIterator[tuple[Target, "asyncpg
     port = free_port()
     async with (
         database(world.postgres_url, f"peer_{name}_{port}") as url,
-        process(["-m", "benchmarks.peer_api", name], {"FLOOR_DATABASE_URL": url, "FLOOR_PORT": str(port)}, world.log),
+        process(
+            ["-m", "benchmarks.floors.peer_api", name], {"FLOOR_DATABASE_URL": url, "FLOOR_PORT": str(port)}, world.log
+        ),
     ):
         await listens(port)
         connection = await asyncpg.connect(url)

@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import costs, demand, given, reckoned, year
-from benchmarks.costs import UnitCosts
-from benchmarks.demand import DAY, Demand
-from benchmarks.given import RATES, Rates
+from benchmarks.capacity import demand, given, reckoned, year
+from benchmarks.capacity.demand import DAY, Demand
+from benchmarks.capacity.given import RATES, Rates
+from benchmarks.capacity.sizing import Capacity
+from benchmarks.capacity.units import YEAR_DAYS, Unit, kept_for
+from benchmarks.costs import unit_costs as costs
+from benchmarks.costs.unit_costs import UnitCosts
 from benchmarks.markdown import count, period, size, table
-from benchmarks.sizing import Capacity
-from benchmarks.units import YEAR_DAYS, Unit, kept_for
 
 PAGE = Path("docs/capacity.md")
 SIZES = (1e6, 10e6, 100e6)
@@ -217,7 +218,8 @@ def _main(bench: Path, *, publish: bool) -> None:
         PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Prints the tables, or publishes them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bench", type=Path, default=RATES, help="where the rates are; bench.json after a run")
     parser.add_argument("--publish", action="store_true", help="write them into the page")

@@ -1,6 +1,6 @@
 """The plain way to wait 30 days: the request starts a workflow, and the workflow sleeps.
 
-Run as ``python -m benchmarks.bare_timer api`` and ``… worker``.
+Run as ``python -m benchmarks.floors.bare_timer api`` and ``… worker``.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
-from benchmarks.bare import Sleeper
+from benchmarks.floors.bare import Sleeper
 from consentflow.domain.intake import RegistrationIn
 
 QUEUE = "bench-plain"

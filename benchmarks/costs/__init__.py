@@ -1,0 +1,1 @@
+"""What each journey costs, counted and weighed on real servers; ``python -m benchmarks.costs``."""

@@ -1,0 +1,1 @@
+"""What figures are held against: the least that the same job can cost, and what others do for it."""
