@@ -1,5 +1,6 @@
 """Real parts for every test: one embedded Postgres a run, a fresh database a test made from a migrated template."""
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -25,6 +26,10 @@ CONTROLLER = {
     "supervisory_authority": "Test Authority",
 }
 BEGINNING = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+os.environ["COLUMNS"] = (
+    "200"  # what commands print is as wide as that, whoever runs the tests, one by one or in parallel
+)
 
 
 LONGEST_FIRST = ("faults", "acceptance", "workflow", "api", "storage")

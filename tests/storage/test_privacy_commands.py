@@ -23,7 +23,6 @@ async def parts(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     """Parts in real time, as the commands have them, on the database that the commands are told."""
     for name, value in environment(database_url).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("COLUMNS", "200")
     async with (built := Parts(make_settings(database_url), SystemClock())).database:
         yield built
 
