@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import gc
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +40,9 @@ app.command("import")(importing.import_)
 _out = Console()
 _err = Console(stderr=True)
 
+_YOUNG = 10_000
+"""Objects made before Python looks for rings among them; a set of registrations makes, and keeps, thousands."""
+
 
 class ExportFormat(StrEnum):
     """How evidence is handed out."""
@@ -49,6 +53,7 @@ class ExportFormat(StrEnum):
 
 def main() -> None:
     """Runs a command; a mistake we know ends in one line, not in a traceback."""
+    gc.set_threshold(_YOUNG)
     try:
         app()
     except ConsentflowError as error:

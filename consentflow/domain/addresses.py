@@ -1,6 +1,5 @@
 """Reading e-mail addresses: how a mail is addressed, and which spellings mean the same mailbox."""
 
-import hashlib
 import hmac
 import re
 import unicodedata
@@ -137,8 +136,8 @@ def subject_of(mailbox: Mailbox, key: bytes) -> Subject:
         key: Secret of the installation. Without it no pseudonym can be made from an address, and another key
             gives unrelated pseudonyms.
     """
-    digest = hmac.new(key, mailbox.canonical.encode(), hashlib.sha256).hexdigest()
-    return Subject(f"s-{digest[:32]}")
+    digest = hmac.digest(key, mailbox.canonical.encode(), "sha256")
+    return Subject(f"s-{digest[:16].hex()}")
 
 
 def read_person(text: str, key: bytes) -> tuple[Subject, Mailbox | None]:

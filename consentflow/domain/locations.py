@@ -176,6 +176,8 @@ def read_location(received: str | None) -> Location:
     and names in `NAME_LANGUAGES`. A name that means two countries in two languages is unknown. So is a
     language tag such as ``sv-SE``, which would be read as El Salvador, unless both parts name one country.
     """
+    if received in countries():  # nearly all say it so
+        return Location(received, received)
     if received is None or len(received) > MAX_LENGTH:
         return Location(received, None)
     text = received.strip()

@@ -28,8 +28,9 @@ _SIGN_INS = Counter("consentflow_sign_ins_total", "Links asked for, links mailed
 _PURPOSES = (*LetterKind, *PartnerLetterKind, *SourceLetterKind, *SignInKind)
 
 # A counter that is not there before its first event hides that event.
-for _regime, _state in product(Regime, State):
-    _REGISTRATIONS.labels(_regime, _state)
+_REGISTRATIONS_BY: dict[tuple[str, str], Counter] = {
+    each: _REGISTRATIONS.labels(*each) for each in product(Regime, State)
+}
 for _purpose, _outcome in product(_PURPOSES, ("accepted", "refused", "unsure", "dropped")):
     _MAILS.labels(_purpose, _outcome)
 for _door, _step in product(Door, ("asked", "mailed", "entered")):
@@ -38,7 +39,7 @@ for _door, _step in product(Door, ("asked", "mailed", "entered")):
 
 def count_registration(registration: Registration) -> None:
     """A registration has come to the state that it is in."""
-    after_commit(_REGISTRATIONS.labels(registration.regime, registration.state).inc)
+    after_commit(_REGISTRATIONS_BY[registration.regime, registration.state].inc)
 
 
 def count_mail(purpose: str, outcome: str) -> None:

@@ -2,7 +2,7 @@
 
 Whatever the set touches is locked and read at once. Each request is then decided in memory, in order, so that a later
 one meets what an earlier one did: it joins its question, finds its company owned, repeats or contradicts it. What
-follows is written at once, by one statement for each table.
+follows is written at once.
 """
 
 import hmac
@@ -21,12 +21,13 @@ from consentflow.domain.policy import Policy, Regime
 from consentflow.domain.registrations import HOLDS_NO_CONTACT, OWNERSHIP, Registration, State
 from consentflow.operations.deals import insist_on_a_deal, name_specialist
 from consentflow.operations.weighing import Weighing
-from consentflow.storage import companies, contacts, ledger, questions, registrations
+from consentflow.storage import companies, ledger, registrations, taking
 from consentflow.storage.companies import Ownership
 from consentflow.storage.contacts import Contact
 from consentflow.storage.ledger import Entry
 from consentflow.storage.pool import Connection, lock_subjects_and_companies
 from consentflow.storage.questions import AskedQuestion
+from consentflow.storage.taking import New
 
 _REFUSALS = {
     "customer": ("existing_customer", "The company is already a customer."),
@@ -166,13 +167,21 @@ class Taking:
         specialists = {each.specialist.subject for each in applications if each.specialist}
         domains = {each.domain for each in applications if each.domain}
         await lock_subjects_and_companies(connection, leads | specialists, domains)
-        weighings = await Weighing.of_all(connection, policy, leads, now)
-        known = await registrations.find_all(connection, {each.request.registration_id for each in applications})
-        timelines = await ledger.of_registrations(connection, known) if known else {}
-        statuses = await companies.find_statuses(connection, domains) if domains else {}
-        domains |= {each.company_domain for each in known.values() if each.company_domain}
-        owners = await companies.find_owners(connection, domains, now) if domains else {}
-        return cls(connection, policy, now, weighings, known, timelines, statuses, owners)
+        ids = {each.request.registration_id for each in applications}
+        on_record = await taking.find(connection, ids, leads, domains, now)
+        weighings = {
+            lead: Weighing(connection, policy, lead, now, on_record.facts[lead], on_record.questions.get(lead))
+            for lead in leads
+        }
+        known: dict[str, Registration] = {}
+        timelines: dict[str, list[Entry]] = {}
+        owners = on_record.owners
+        if on_record.known:
+            known = await registrations.find_all(connection, on_record.known)
+            timelines = await ledger.of_registrations(connection, known)
+            theirs = {each.company_domain for each in known.values() if each.company_domain} - domains
+            owners |= await companies.find_owners(connection, theirs, now) if theirs else {}
+        return cls(connection, policy, now, weighings, known, timelines, on_record.statuses, owners)
 
     async def take(self, application: Application) -> Taken:
         """Takes one of the applications; a refused one leaves nothing behind.
@@ -210,15 +219,11 @@ class Taking:
         """
         if not self._new:
             return
-        if self._asked:
-            await questions.put_all(self.connection, self._asked, self.now)
-        if not await registrations.insert_all(self.connection, self._new):
-            raise TakenMeanwhileError
-        if self._given:
-            await companies.give_all(self.connection, self._given)
         persons = self._introduced | self._kept
-        if persons:
-            await contacts.keep_all(self.connection, persons.values(), self._introduced.keys() - self._kept, self.now)
+        introduced = self._introduced.keys() - self._kept
+        new = New(self._new, self._asked, self._given, persons.values(), introduced)
+        if not await taking.write(self.connection, new, self.now):
+            raise TakenMeanwhileError
 
     def _take_company(self, domain: str, partner_id: str) -> None:
         if refusal := _REFUSALS.get(self.statuses.get(domain, "")):
@@ -290,13 +295,13 @@ async def take_all(
     Raises:
         TakenMeanwhileError: Somebody else took one of the ids; the transaction must not be committed.
     """
-    taking = await Taking.of(connection, policy, applications, now)
+    together = await Taking.of(connection, policy, applications, now)
     results: list[Taken | InvalidInput | Conflict] = []
     for application in applications:
         try:
             with tracing.within(application.trace):
-                results.append(await taking.take(application))
+                results.append(await together.take(application))
         except (InvalidInput, Conflict) as refusal:
             results.append(refusal)
-    await taking.write()
+    await together.write()
     return results

@@ -1,6 +1,6 @@
 """What the CRM says of a company, and which partner owns it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,18 +32,6 @@ async def set_status(connection: Connection, domain: str, status: str, at: datet
         status,
         at,
     )
-
-
-async def find_statuses(connection: Connection, domains: Collection[str]) -> dict[str, str]:
-    """The account status of each of the companies; those of which nobody told are missing."""
-    rows = await connection.fetch(
-        """
-        SELECT domain, (SELECT status FROM accounts WHERE accounts.domain = asked.domain) AS status
-        FROM unnest($1::text[]) AS asked (domain)
-        """,
-        list(domains),
-    )
-    return {row["domain"]: row["status"] for row in rows if row["status"] is not None}
 
 
 async def find_owner(connection: Connection, domain: str, at: datetime) -> Ownership | None:
@@ -96,22 +84,6 @@ async def names(connection: Connection, partner_id: str, domains: Collection[str
         domains,
     )
     return {row["company_domain"]: row["company_name"] for row in rows}
-
-
-async def give_all(connection: Connection, owners: Mapping[str, Ownership]) -> None:
-    """Gives companies to owners, whoever had them; the caller holds their locks."""
-    await connection.execute(
-        """
-        INSERT INTO ownerships (domain, partner_id, since, until)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
-        ON CONFLICT (domain) DO UPDATE SET
-            partner_id = excluded.partner_id, since = excluded.since, until = excluded.until
-        """,
-        list(owners),
-        [owner.partner_id for owner in owners.values()],
-        [owner.since for owner in owners.values()],
-        [owner.until for owner in owners.values()],
-    )
 
 
 async def carry_on(connection: Connection, domain: str, partner_id: str) -> None:

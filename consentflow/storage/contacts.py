@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Self
 
 from consentflow.domain.addresses import Subject
@@ -29,39 +28,8 @@ class Contact:
         )
 
 
-async def keep_all(
-    connection: Connection, persons: Collection[Contact], introduced: Collection[Subject], at: datetime
-) -> None:
-    """Stores contacts. What is known already stays; a later registration only fills what was missing.
-
-    Those who are only introduced are left alone if they are known, so that nobody waits for a row that many have in
-    common. A shared lock, taken in the same breath, keeps the sweep from taking them for ones that nobody needs.
-
-    Args:
-        introduced: Those among the persons whose own locks the caller does not hold.
-    """
-    ordered = sorted(persons, key=lambda each: each.subject)  # as everybody adds them, so that nobody waits in a ring
-    added = await connection.fetch(
-        """
-        INSERT INTO contacts (subject, email, given_name, family_name, language, recorded_at)
-        SELECT subject, email, given_name, family_name, language, $7
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[])
-            AS person (subject, email, given_name, family_name, language, introduced),
-            LATERAL (
-                SELECT CASE WHEN introduced THEN pg_advisory_xact_lock_shared(hashtextextended(subject, 4)) END
-            ) AS kept
-        ON CONFLICT DO NOTHING RETURNING subject
-        """,
-        *_columns(ordered),
-        [each.subject in introduced for each in ordered],
-        at,
-    )
-    left = {each.subject for each in ordered}.difference(introduced, (row["subject"] for row in added))
-    if left:
-        await _fill(connection, [each for each in ordered if each.subject in left])
-
-
-async def _fill(connection: Connection, persons: Collection[Contact]) -> None:
+async def fill_all(connection: Connection, persons: Collection[Contact]) -> None:
+    """Adds to known persons what was missing; what is known stays."""
     await connection.execute(
         """
         UPDATE contacts AS known SET
@@ -76,11 +44,12 @@ async def _fill(connection: Connection, persons: Collection[Contact]) -> None:
             OR known.language IS NULL AND told.language IS NOT NULL
         )
         """,
-        *_columns(persons),
+        *columns(persons),
     )
 
 
-def _columns(persons: Collection[Contact]) -> tuple[list[str | None], ...]:
+def columns(persons: Collection[Contact]) -> tuple[list[str | None], ...]:
+    """Persons as columns of subject, address, names and language."""
     return (
         [each.subject for each in persons],
         [each.email for each in persons],

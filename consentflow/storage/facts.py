@@ -8,6 +8,14 @@ from consentflow.domain.addresses import Subject
 from consentflow.domain.consent import CONSENT, Fact
 from consentflow.storage.pool import Connection
 
+STANDS = f"""
+    NOT (facts.fact IN ({", ".join(f"'{each}'" for each in sorted(CONSENT))}) AND facts.occurred_at <= coalesce(
+        (SELECT max(occurred_at) FROM facts AS taken_back
+         WHERE taken_back.subject = facts.subject AND taken_back.fact = 'consent_withdrawn'), '-infinity'
+    ))
+"""  # noqa: S608 - our own names of facts
+"""The condition that a row of facts is no consent that was withdrawn since."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedFact:
@@ -45,17 +53,11 @@ async def of_subject(connection: Connection, subject: Subject) -> frozenset[Fact
 async def of_subjects(connection: Connection, subjects: Collection[Subject]) -> dict[Subject, frozenset[Fact]]:
     """What is on record about each of the subjects, as `of_subject` says it; nothing about some is an answer, too."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT subject, array_agg(DISTINCT fact) AS facts
-        FROM facts JOIN unnest($1::text[]) AS asked (subject) USING (subject)
-        WHERE NOT (fact = ANY($2) AND occurred_at <= coalesce(
-            (SELECT max(occurred_at) FROM facts AS taken_back
-             WHERE taken_back.subject = facts.subject AND taken_back.fact = 'consent_withdrawn'), '-infinity'
-        ))
-        GROUP BY subject
-        """,
+        FROM facts JOIN unnest($1::text[]) AS asked (subject) USING (subject) WHERE {STANDS} GROUP BY subject
+        """,  # noqa: S608 - our own condition
         list(subjects),
-        list(CONSENT),
     )
     found = {row["subject"]: frozenset(map(Fact, row["facts"])) for row in rows}
     return {subject: found.get(subject, frozenset()) for subject in subjects}

@@ -1,16 +1,15 @@
 """The append-only record of evidence. Pseudonymous: no detail carries personal data."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from consentflow.domain.addresses import Subject
+from consentflow.storage import trail
 from consentflow.storage.pool import Connection, write_at_the_end, write_now
+from consentflow.storage.trail import NewEntry
 
 Detail = Mapping[str, str | int | bool | None]
-
-_Entry = tuple[datetime, Subject | None, str | None, str, Detail]
-"""When, about whom, about which registration, what, and more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +39,15 @@ async def append(
 
     Entries about no subject form one chain, and the next is held up until this transaction has ended.
     """
-    await write_at_the_end(connection, _insert, [(at, subject, registration_id, event, detail)])
+    await write_at_the_end(connection, trail.write, [NewEntry(at, subject, registration_id, event, detail)])
 
 
 async def append_all(
     connection: Connection, at: datetime, event: str, details: Iterable[tuple[Subject, Detail]]
 ) -> None:
     """Adds an entry of one kind to the chains of many subjects, whose locks are held."""
-    await write_at_the_end(connection, _insert, [(at, subject, None, event, detail) for subject, detail in details])
-
-
-async def _insert(connection: Connection, entries: Sequence[_Entry]) -> None:
-    # In the order in which they were added; the trigger that links an entry sees those before it.
-    await connection.execute(
-        """
-        INSERT INTO ledger (at, subject, registration_id, event, detail)
-        SELECT at, subject, registration_id, event, detail
-        FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
-            WITH ORDINALITY AS added (at, subject, registration_id, event, detail, place)
-        ORDER BY place
-        """,
-        [at for at, *_ in entries],
-        [subject for _, subject, *_ in entries],
-        [registration_id for _, _, registration_id, *_ in entries],
-        [event for *_, event, _ in entries],
-        [dict(detail) for *_, detail in entries],
-    )
+    entries = [NewEntry(at, subject, None, event, detail) for subject, detail in details]
+    await write_at_the_end(connection, trail.write, entries)
 
 
 async def knows_since(connection: Connection, subject: Subject, event: str, detail: Detail, since: datetime) -> bool:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from consentflow import tracing
+from consentflow.storage import trail
 from consentflow.storage.pool import Connection, write_at_the_end
+from consentflow.storage.trail import CHANNEL, NewMessage
 
-CHANNEL = "outbox"
+__all__ = ["CHANNEL"]
 Payload = Mapping[str, str | int | bool | None]
 
 
@@ -36,23 +38,7 @@ async def write_all(connection: Connection, topic: str, payloads: Sequence[Paylo
     """Adds several messages of one topic and wakes the relay when the transaction commits."""
     trace = tracing.current()
     origin = {"traceparent": trace} if trace else {}
-    await write_at_the_end(connection, _insert, [(topic, {**payload, **origin}) for payload in payloads])
-
-
-async def _insert(connection: Connection, messages: Sequence[tuple[str, Payload]]) -> None:
-    await connection.execute(
-        """
-        WITH messages AS (
-            INSERT INTO outbox (topic, payload)
-            SELECT topic, payload
-            FROM unnest($1::text[], $2::jsonb[]) WITH ORDINALITY AS written (topic, payload, place) ORDER BY place
-        )
-        SELECT pg_notify($3, '')
-        """,
-        [topic for topic, _ in messages],
-        [dict(payload) for _, payload in messages],
-        CHANNEL,
-    )
+    await write_at_the_end(connection, trail.write, [NewMessage(topic, {**payload, **origin}) for payload in payloads])
 
 
 async def claim(connection: Connection, most: int) -> list[Row]:

@@ -175,6 +175,12 @@ async def write_at_the_end(connection: Connection, write: Write[Row], rows: Sequ
         await write(connection, rows)
 
 
+def take_along(connection: Connection, write: Write[Row]) -> Sequence[Row]:
+    """Takes back what was kept for `write`: the caller writes it by a statement of its own."""
+    this = _under_way.get()
+    return this.rows.pop(write, []) if this is not None and this.connection is connection else []
+
+
 async def write_now(connection: Connection) -> None:
     """Writes what was kept for the end of the transaction, so that it can be read."""
     this = _under_way.get()

@@ -15,7 +15,7 @@ from consentflow.storage.pool import Connection
 _NAMES = [field.name for field in fields(Registration)]
 NAMES = tuple(_NAMES)
 """The columns of a registration."""
-_COLUMNS = ", ".join(_NAMES)
+COLUMNS = ", ".join(_NAMES)
 _TYPES = {
     "registered_at": "timestamptz",
     "accepted_at": "timestamptz",
@@ -27,24 +27,21 @@ _TYPES = {
 """Of the columns that are no texts."""
 
 
-def _arrays(names: Sequence[str]) -> str:
-    return ", ".join(f"${n + 1}::{_TYPES.get(name, 'text')}[]" for n, name in enumerate(names))
+def arrays(names: Sequence[str], *, start: int = 1) -> str:
+    """Parameters that are arrays of such columns, numbered from `start`."""
+    return ", ".join(f"${n}::{_TYPES.get(name, 'text')}[]" for n, name in enumerate(names, start))
 
 
-_INSERT = (
-    f"INSERT INTO registrations ({_COLUMNS}) SELECT {_COLUMNS} FROM unnest({_arrays(_NAMES)}) AS taken ({_COLUMNS}) "  # noqa: S608 - our own column names
-    "ON CONFLICT (registration_id) DO NOTHING"
-)
 _CHANGING = (
     *("registration_id", "country", "country_received", "regime", "reason", "state", "due_at"),
     *("policy_version", "revision", "question_id"),
 )
 _UPDATE = (
     f"UPDATE registrations SET {', '.join(f'{name} = changed.{name}' for name in _CHANGING[1:])} "  # noqa: S608 - our own column names
-    f"FROM unnest({_arrays(_CHANGING)}) AS changed ({', '.join(_CHANGING)}) "
+    f"FROM unnest({arrays(_CHANGING)}) AS changed ({', '.join(_CHANGING)}) "
     "WHERE registrations.registration_id = changed.registration_id"
 )
-_SELECT = f"SELECT {_COLUMNS} FROM registrations"  # noqa: S608 - our own column names
+_SELECT = f"SELECT {COLUMNS} FROM registrations"  # noqa: S608 - our own column names
 
 
 def _read(row: asyncpg.Record | dict[str, Any]) -> Registration:
@@ -54,16 +51,6 @@ def _read(row: asyncpg.Record | dict[str, Any]) -> Registration:
 def read(row: asyncpg.Record) -> Registration:
     """The registration in a row that has its `NAMES` among others."""
     return _read({name: row[name] for name in _NAMES})
-
-
-async def insert_all(connection: Connection, taken: Collection[Registration]) -> bool:
-    """Stores new registrations; False when an id among them is taken, so that the caller must give up.
-
-    Always in one order, so that two who wait for each other's ids cannot be.
-    """
-    rows = [[getattr(each, name) for name in _NAMES] for each in sorted(taken, key=lambda each: each.registration_id)]
-    done: str = await connection.execute(_INSERT, *(list(column) for column in zip(*rows, strict=True)))
-    return done == f"INSERT 0 {len(rows)}"
 
 
 async def find(connection: Connection, registration_id: str) -> Registration | None:

@@ -81,7 +81,9 @@ from consentflow.storage import (
     sign_ins,
     source_requests,
     subscribers,
+    taking,
     tokens,
+    trail,
     verifications,
     worklist,
 )
@@ -97,7 +99,9 @@ from consentflow.storage.questions import AskedQuestion
 from consentflow.storage.sessions import StoredSession
 from consentflow.storage.sign_ins import SignIn
 from consentflow.storage.source_requests import Wanted
+from consentflow.storage.taking import New
 from consentflow.storage.tokens import Token
+from consentflow.storage.trail import NewEntry, NewMessage
 from tests.storage.conftest import FILLING, NOW, NUMBER
 from tests.storage.plans import SMALL, Explaining, Seen, places
 
@@ -291,21 +295,19 @@ EXAMPLES = [
     reads_all("one a day", checkpoints.find_all),
     # companies
     example(companies.set_status, "company-1.example", "customer", NOW),
-    example(companies.find_statuses, DOMAINS),
     example(companies.find_owner, "company-1.example", NOW),
     example(companies.find_owners, DOMAINS, NOW),
     example(companies.owned_by, BIG_PARTNER, NOW, "", 51),
     example(companies.owned_by, BIG_PARTNER, NOW, "company-5.example", 51),
     example(companies.names, "p-1", DOMAINS),
     reads_all("looks at all contacts of a company", companies.names, BIG_PARTNER, [BIG_COMPANY]),
-    example(companies.give_all, dict.fromkeys(DOMAINS, Ownership("p-1", NOW, NOW))),
     example(companies.carry_on, "company-1.example", "p-1"),
     reads_all("a withdrawal looks at what is left at the company", companies.carry_on, BIG_COMPANY, BIG_PARTNER),
     # company_actions
     example(company_actions.add, {Place("p-1", domain, Action.PURCHASED, HOUR): 1 for domain in DOMAINS}),
     example(company_actions.since, "p-1", DOMAINS, NOW - timedelta(days=30)),
     # contacts
-    example(contacts.keep_all, [CONTACT, *KNOWN_CONTACTS], {REGISTRANT}, NOW),
+    example(contacts.fill_all, [CONTACT, *KNOWN_CONTACTS]),
     example(contacts.find, person(CONFIRMED)),
     example(contacts.set_language, person(CONFIRMED), "de"),
     example(contacts.erase, person(CONFIRMED)),
@@ -440,7 +442,6 @@ EXAMPLES = [
     example(questions.asked, question_id(ACCEPTED), NOW, NOW),
     example(questions.close, question_id(AWAITING), "confirmed", NOW),
     # registrations
-    example(registrations.insert_all, [REGISTRATION]),
     example(registrations.find, f"r-{WAITING}"),
     example(registrations.find_all, [f"r-{n}" for n in range(1, 100)]),
     example(registrations.find_open, ASKED),
@@ -515,6 +516,20 @@ EXAMPLES = [
     example(subscribers.follow, subscriber_id(15), "new.example"),
     example(subscribers.unfollow_unless_named, subscriber_id(15), "company-15.example"),
     example(subscribers.follows_any, subscriber_id(15)),
+    # taking
+    example(taking.find, [*REGISTERED, "r-new"], [*ASKED, SOMEBODY], [*DOMAINS, "nobody.example"], NOW),
+    example(taking.find, [], [person(CONFIRMED)], [], NOW),
+    example(
+        taking.write,
+        New(
+            [REGISTRATION],
+            [AskedQuestion(uuid4(), SOMEBODY, "r-new", None, None, None)],
+            dict.fromkeys(DOMAINS, Ownership("p-1", NOW, NOW)),
+            [CONTACT, *KNOWN_CONTACTS],
+            {REGISTRANT},
+        ),
+        NOW,
+    ),
     # tokens
     example(tokens.keep, HASH, TOKEN),
     example(tokens.keep_all, {HASH: TOKEN}),
@@ -522,6 +537,8 @@ EXAMPLES = [
     example(tokens.is_valid_about, "sign_in", "partner 1000", NOW),
     example(tokens.use, token_hash(f"confirm-{AWAITING}"), NOW),
     example(tokens.extend, question_id(AWAITING), NOW),
+    # trail
+    example(trail.write, [NewEntry(NOW, SOMEBODY, None, "viewed", {}), NewMessage("registration.start", {})]),
     # verifications
     example(verifications.keep, Findings(1, 1, 1, 0, (), None), NOW),
     example(verifications.find_latest),
@@ -590,7 +607,8 @@ def test_every_function_of_storage_has_an_example() -> None:
         and not function.__name__.startswith("_")
         and "connection" in inspect.signature(function).parameters
     }
-    assert functions - {each.name for each in EXAMPLES} == {"pool.write_at_the_end"}  # writes by what it is handed
+    unsaid = {"pool.write_at_the_end", "pool.take_along"}  # writes by what it is handed, and not at all
+    assert functions - {each.name for each in EXAMPLES} == unsaid
 
 
 async def test_every_statement_of_storage_is_reached_by_an_example(filled: Parts) -> None:

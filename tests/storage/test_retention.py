@@ -15,9 +15,11 @@ from consentflow.domain.intake import RegistrationIn
 from consentflow.domain.retention import LOOK_AGAIN, RULES
 from consentflow.operations.retention import Retention
 from consentflow.runtime import Parts
-from consentflow.storage import retention
+from consentflow.storage import retention, taking
+from consentflow.storage.contacts import Contact
 from consentflow.storage.pool import Connection
 from consentflow.storage.retention import SWEEPS
+from consentflow.storage.taking import New
 from tests.conftest import BEGINNING, HandClock
 
 RULE = {rule.name: rule for rule in RULES}
@@ -346,12 +348,10 @@ async def test_whoever_registers_at_this_moment_is_passed_over(parts: Parts, clo
 
 async def introduces(connection: Connection, clock: HandClock) -> None:
     """Another registration of the same person is being made, and not yet committed."""
-    from consentflow.storage import contacts as stored  # noqa: PLC0415 - the name is taken above
-
     ana = await connection.fetchrow("SELECT subject, email FROM contacts")
     assert ana is not None
-    contact = stored.Contact(Subject(ana["subject"]), ana["email"], None, None, None)
-    await stored.keep_all(connection, [contact], {contact.subject}, clock.now())
+    contact = Contact(Subject(ana["subject"]), ana["email"], None, None, None)
+    await taking.write(connection, New([], [], {}, [contact], {contact.subject}), clock.now())
 
 
 async def fact(parts: Parts, name: str) -> None:
