@@ -164,6 +164,7 @@ async def _kill(world: World, chance: random.Random, kills: list[str]) -> None:
     restarted, long_gone = chance.randrange(len(victims)), victims.index(world.temporal) if FULL else None
     for number, victim in enumerate(victims):
         if number == restarted:
+            await world.postgres.up()  # a signal that comes before it knows what to do with it would just end it
             assert await world.postgres.stop() == 0
             kills.append("postgres in good order")
             world.postgres.start()
