@@ -171,12 +171,18 @@ class World:
         return await self.insist(client, "POST", "/v1/events", event)
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        """Rows of the database."""
-        connection = await asyncpg.connect(self.postgres.url)
+        """Rows of the database, once it takes connections: it may have been started a moment ago."""
+        connection = await until("postgres takes connections", self._connected)
         try:
             return await connection.fetch(query, *arguments)
         finally:
             await connection.close()
+
+    async def _connected(self) -> "asyncpg.Connection[asyncpg.Record] | None":
+        try:
+            return await asyncpg.connect(self.postgres.url)
+        except (OSError, asyncpg.CannotConnectNowError):
+            return None
 
     async def states(self, *registration_ids: str) -> dict[str, str]:
         """The state of each registration that exists."""
