@@ -82,9 +82,14 @@ async def _told(world: World, collector: Collector) -> Story:
         assert (await client.get("/v1/registrations/kanarienvogel@firma.example")).status_code == 422
         assert (await client.post("/v1/registrations", json=LEAD | {"country": 7})).status_code == 422
     await world.settles("r-traced", state="confirmed")
+    await until("the workflow has heard of it", lambda: _has_heard(collector))
     assert await world.worker.stop() == 0
     assert await world.api.stop() == 0
     return Story(collector, mail, world.key, token)
+
+
+async def _has_heard(collector: Collector) -> bool:
+    return bool(collector.named("HandleSignal:steer"))
 
 
 async def test_a_registration_is_one_trace_from_the_callers_request_to_the_mail(story: Story) -> None:

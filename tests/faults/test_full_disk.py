@@ -110,8 +110,14 @@ class Callers:
 
 
 async def _use_up_the_log(world: World) -> None:
-    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        await world.fetch("SELECT pg_switch_wal()")
+    with suppress(
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError
+    ):  # it may be gone by now, or go because of this
+        connection = await asyncpg.connect(world.postgres.url)
+        try:
+            await connection.execute("SELECT pg_switch_wal()")
+        finally:
+            await connection.close()
 
 
 async def _all_or_nothing_is_stored(world: World, callers: Callers) -> None:
