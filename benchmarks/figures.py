@@ -60,6 +60,19 @@ async def against_floor(
         else:
             least, mine = await floor(), await ours()
         pairs.append((mine, least))
+    return of_rounds(name, unit, target, floor_is, pairs)
+
+
+def of_rounds(
+    name: str,
+    unit: str,
+    target: float | None,
+    floor_is: str,
+    pairs: Sequence[tuple[float, float]],
+    *,
+    at_most: bool = False,
+) -> Figure:
+    """The figure that rounds, each a pair (ours, floor), come to."""
     return Figure(
         name=name,
         unit=unit,
@@ -68,5 +81,6 @@ async def against_floor(
         ratio=statistics.median(mine / least for mine, least in pairs),
         target=target,
         floor_is=floor_is,
+        at_most=at_most,
         rounds=tuple(pairs),
     )

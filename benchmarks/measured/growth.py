@@ -6,7 +6,6 @@ in turn, so that whatever disturbs one disturbs the other.
 
 import asyncio
 import math
-import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from random import Random
 
 import psutil  # type: ignore[import-untyped] # ships no type information
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, of_rounds
 from benchmarks.measured.filling import Filled, digest_id, fill, person
 from benchmarks.servers import Service, World
 from consentflow.domain.acts import Actor
@@ -176,7 +175,7 @@ async def _against_few(measured: Measured, few: Place, many: Place, rounds: int)
         if number:
             pairs.append((_p95(mine), _p95(least)))
     name = f"growth, {measured.name}: p95 at {many.filled.number:,} registrations"
-    return _figure(name, "ms", AT_MOST, f"itself at {FEW:,}", pairs)
+    return of_rounds(name, "ms", AT_MOST, f"itself at {FEW:,}", pairs, at_most=True)
 
 
 async def _milliseconds(operation: Operation, place: Place) -> float | None:
@@ -195,12 +194,13 @@ async def memory(world: World, number: int, rounds: int) -> Figure:
     for _ in range(min(rounds, 1 if number > FEW_WAITING * 10 else 2)):
         few, many = await _memory_with(world, FEW_WAITING), await _memory_with(world, number)
         pairs.append((many, few))
-    return _figure(
+    return of_rounds(
         f"growth, worker memory with {number:,} waiting registrations",
         "MB",
         MEMORY_AT_MOST,
         f"itself with {FEW_WAITING:,}",
         pairs,
+        at_most=True,
     )
 
 
@@ -223,17 +223,3 @@ async def _memory_with(world: World, number: int) -> float:
         await service.until("SELECT count(*) FROM outbox", 0)
         await asyncio.sleep(IDLE.total_seconds())
         return float(worker.memory_info().rss) / 1e6
-
-
-def _figure(name: str, unit: str, target: float, floor_is: str, pairs: Sequence[tuple[float, float]]) -> Figure:
-    return Figure(
-        name=name,
-        unit=unit,
-        ours=statistics.median(mine for mine, _ in pairs),
-        floor=statistics.median(least for _, least in pairs),
-        ratio=statistics.median(mine / least for mine, least in pairs),
-        target=target,
-        floor_is=floor_is,
-        at_most=True,
-        rounds=tuple(pairs),
-    )

@@ -40,16 +40,21 @@ def registrations(service: Service, number: int, country: str) -> list[bytes]:
     ]
 
 
+async def delayed(service: Service, number: int) -> float:
+    """Registers so many, until each has a workflow in Temporal that sleeps; returns how many a second."""
+    requests = registrations(service, number, "FR")
+    begin = time.perf_counter()
+    await send_all(service.http, requests, connections=CONNECTIONS)
+    await service.until("SELECT count(*) FROM outbox", 0)
+    return number / (time.perf_counter() - begin)
+
+
 async def waiting(world: World, number: int, rounds: int) -> Figure:
     """HTTP in → delayed workflow exists, against the bare start."""
     async with world.service() as service:
 
         async def ours() -> float:
-            requests = registrations(service, number, "FR")
-            begin = time.perf_counter()
-            await send_all(service.http, requests, connections=CONNECTIONS)
-            await service.until("SELECT count(*) FROM outbox", 0)
-            return number / (time.perf_counter() - begin)
+            return await delayed(service, number)
 
         async def floor() -> float:
             return await _starts(world, number, delay=timedelta(days=30))

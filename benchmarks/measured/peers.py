@@ -14,7 +14,7 @@ import asyncpg
 
 from benchmarks.figures import Figure, against_floor
 from benchmarks.http import Target, send_all
-from benchmarks.measured.intake import CONNECTIONS, registrations
+from benchmarks.measured.intake import CONNECTIONS, delayed, registrations
 from benchmarks.servers import World, database, listens, process
 from consentflow.dev.temporal import HOST, free_port
 
@@ -35,11 +35,7 @@ async def _against(world: World, number: int, rounds: int, peer: str, does: str,
     async with world.service() as service, _peer(world, peer) as (target, connection):
 
         async def ours() -> float:
-            requests = registrations(service, number, "FR")
-            begin = time.perf_counter()
-            await send_all(service.http, requests, connections=CONNECTIONS)
-            await service.until("SELECT count(*) FROM outbox", 0)
-            return number / (time.perf_counter() - begin)
+            return await delayed(service, number)
 
         async def theirs() -> float:
             requests = registrations(service, number, "FR")

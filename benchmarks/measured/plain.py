@@ -11,7 +11,7 @@ import httpx
 from benchmarks.figures import Figure, against_floor
 from benchmarks.floors.bare_timer import QUEUE
 from benchmarks.http import Target, send_all
-from benchmarks.measured.intake import CONNECTIONS, registrations
+from benchmarks.measured.intake import CONNECTIONS, delayed, registrations
 from benchmarks.servers import World, listens, process
 from consentflow.dev.temporal import HOST, free_port
 
@@ -27,11 +27,7 @@ async def plain(world: World, number: int, rounds: int) -> Figure:
     async with world.service() as service, _plain_way(world) as (target, metrics):
 
         async def ours() -> float:
-            requests = registrations(service, number, "FR")
-            begin = time.perf_counter()
-            await send_all(service.http, requests, connections=CONNECTIONS)
-            await service.until("SELECT count(*) FROM outbox", 0)
-            return number / (time.perf_counter() - begin)
+            return await delayed(service, number)
 
         async def floor() -> float:
             requests = registrations(service, number, "FR")
